@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# Casita's commands. `make help` lists them; README.md introduces them.
+
+O := $(CURDIR)/build
+PYTHON := /usr/bin/python3
+
+# What may be said to `make run`, and reaches grader/run.py in the environment, as CASITA_RUN and so
+# on. $(value) and a simple variable keep every $, quote and blank as it was typed, and nothing goes
+# to a sub-make by itself, where it would be expanded.
+RUN_VARIABLES := RUN GUEST KERNEL INITRD APPEND MEM CPU ENGINE PAGING ACCEL BOCHS_CPU EXITS DISK \
+		 TIMEOUT
+define pass_on
+CASITA_$(1) := $$(value $(1))
+export CASITA_$(1)
+unexport $(1)
+endef
+$(foreach v,$(RUN_VARIABLES),$(eval $(call pass_on,$(v))))
+export CASITA_BUILD := $(O)
+MAKEOVERRIDES :=
+
+# What each sub-make is told. One build at a time, so that two commands may run side by side.
+CHOICES := O=$(O) $(if $(filter-out default,$(origin CC)),CC=$(CC))
+BUILD_IN = @mkdir -p $(O) && flock $(O)/.lock $(MAKE) -s --no-print-directory $(CHOICES) -C
+
+all: casita guests
+
+casita:
+	$(BUILD_IN) src
+
+guests: casita
+	$(BUILD_IN) guests
+	$(BUILD_IN) guests/linux
+
+run: export CASITA_GDB :=
+gdb: export CASITA_GDB := 1
+run gdb: setup-run
+	@$(MAKE) -s --no-print-directory $(CHOICES) all
+	@$(PYTHON) grader/run.py
+
+check: setup-check
+	@$(PYTHON) tests/check.py $(PART)
+
+defconfig menuconfig: setup-run
+	$(BUILD_IN) src $@
+
+setup:
+	@grader/setup.sh all
+
+setup-run:
+	@grader/setup.sh run $(if $(filter bochs,$(value ENGINE)),bochs)
+
+setup-check:
+	@grader/setup.sh check
+
+doctor:
+	@$(PYTHON) grader/doctor.py
+
+docs:
+	@grader/setup.sh docs
+	@mkdir -p $(O)/docs
+	@cd src && O=$(O) doxygen Doxyfile
+	@echo "$(O)/docs/html/index.html"
+
+clean:
+	@rm -rf $(O)
+
+help:
+	@sed -n 's/^#: \{0,1\}//p' Makefile
+
+#: make                 build Casita and its guests (CC=clang: with clang)
+#: make run             boot Debian's kernel and a busybox userland in a VM in Casita; Ctrl-A x leaves
+#: make run RUN='…'     run these commands in it; the last line is "guest exit status N"
+#: make check           every test; PART=unit and the like: only that part
+#: make gdb             like make run, but wait for GDB
+#: make setup           install the Debian packages that are missing
+#: make doctor          what is there, and which accelerator make run uses
+#: make menuconfig      compose a VMM by hand; make defconfig: everything in it again
+#: make docs            API pages, from the comments in src/
+#: make clean           remove build/
+#:
+#: Variables for run and gdb:
+#:   GUEST=name|file      a guest of guests/, or any Multiboot ELF file, instead of Linux
+#:   KERNEL= INITRD=      a Linux kernel and initramfs of your own
+#:   APPEND='words'       more words for the guest's kernel command line
+#:   MEM=256M             the guest's memory
+#:   CPU=amd|intel        whose virtualization to use
+#:   ENGINE=qemu|bochs    the machine beneath; BOCHS_CPU=model: a CPU model of Bochs
+#:   PAGING=nested|shadow how to virtualize memory
+#:   EXITS=1              print the VM's exits when it stops
+#:   ACCEL=tcg|kvm        QEMU's accelerator
+#:   TIMEOUT=seconds      give up after so long
+
+.PHONY: all casita guests run gdb check defconfig menuconfig setup setup-run setup-check doctor docs \
+	clean help

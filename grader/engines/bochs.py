@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Bochs: boots a disk image that grader/bootdisk.py makes of the Multiboot image and its modules.
+
+Its serial line is a pseudo terminal. It has no display (its VNC server waits for nobody), and its
+debugger, always part of Debian's build, gets the two commands that it needs: continue, quit.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import bootdisk
+from common import BUILD, CasitaError
+from .machine import Boot, End, Machine
+from .session import Session, start_process
+
+_PROGRAM = "bochs-bin"
+_MODELS = {"amd": "ryzen", "intel": "corei7_haswell_4770"}
+_IMAGE = "casita.elf"
+_LOG = "bochs.log"
+_STDOUT = "bochs.stdout"
+_SHUTDOWN = b"Shutdown port: shutdown requested"
+_FAREWELL = b"=" * 72 + b"\nBochs is exiting with the following message:\n"
+_CTRL_A = 0x01
+# Instructions a second of the machine's time: about what Bochs reaches, so that its time and the
+# clock on the wall do not drift far apart.
+_IPS = 50_000_000
+_FIXED_DATE = 1767225600  # 2026-01-01
+_DISK_SECTORS_PER_CYLINDER = 16 * 63
+
+_BOCHSRC = """\
+romimage: file=/usr/share/bochs/BIOS-bochs-latest
+vgaromimage: file=/usr/share/vgabios/vgabios.bin
+display_library: rfb, options="timeout=0, hideIPS"
+megs: {mem}
+cpu: model={model}, count=1, ips={ips}, reset_on_triple_fault=0
+clock: sync={sync}, time0={time0}
+ata0-master: type=disk, path=disk.img, mode=volatile, cylinders={cylinders}, heads=16, spt=63
+boot: disk
+com1: enabled=1, mode=term, dev={line}
+port_e9_hack: enabled=1
+log: {log}
+panic: action=fatal
+speaker: enabled=0
+"""
+
+
+def bochsrc(machine: Machine, disk_bytes: int, line: str) -> str:
+    """The configuration file for this machine."""
+    text = _BOCHSRC.format(
+        mem=machine.mem,
+        model=_model(machine),
+        ips=_IPS,
+        sync="slowdown" if machine.real_time else "none",
+        time0="utc" if machine.real_time else _FIXED_DATE,
+        cylinders=disk_bytes // 512 // _DISK_SECTORS_PER_CYLINDER,
+        line=line,
+        log=_LOG,
+    )
+    return text + "".join(f"{line}\n" for line in machine.extra)
+
+
+def _model(machine: Machine) -> str:
+    if machine.model:
+        return machine.model
+    if machine.cpu not in _MODELS:
+        raise CasitaError(f"CPU={machine.cpu} is unknown; there are amd and intel")
+    return _MODELS[machine.cpu]
+
+
+class BochsSession(Session):
+    """One run of Bochs."""
+
+    def __init__(self, boot: Boot, keyboard: bool) -> None:
+        super().__init__(boot, keyboard)
+        self._escape = False
+
+    def start(self) -> tuple[subprocess.Popen[bytes], int, int]:
+        if not shutil.which(_PROGRAM):
+            raise CasitaError(f"{_PROGRAM} is not installed; run `make setup`")
+        directory = self.boot.directory
+        disk = directory / "disk.img"
+        self._build_disk(disk)
+        # Our copy of its side stays open, so that ours has an other side before Bochs opens it.
+        ours, self._theirs = os.openpty()
+        text = bochsrc(self.boot.machine, disk.stat().st_size, os.ttyname(self._theirs))
+        (directory / "bochsrc").write_text(text)
+        (directory / "commands").write_text("continue\nquit\n")
+        words = [_PROGRAM, "-q", "-f", "bochsrc", "-rc", "commands"]
+        with open(directory / _STDOUT, "wb") as stdout, open(os.devnull, "rb") as stdin:
+            process = start_process(words, directory, stdin, stdout, stdout)
+        return process, ours, ours
+
+    def _build_disk(self, disk: Path) -> None:
+        boot = self.boot
+        boot.link_files(_IMAGE)
+        modules = [(boot.directory / m.boot_name, m.boot_entry) for m in boot.modules]
+        loader = BUILD / "bootdisk.bin"
+        try:
+            bootdisk.build_disk(disk, boot.directory / _IMAGE, boot.cmdline, modules, loader)
+        except (bootdisk.BootdiskError, OSError) as error:
+            raise CasitaError(f"no disk for Bochs to boot from: {error}") from None
+
+    def close(self) -> None:
+        os.close(self._theirs)
+
+    def judge(self, code: int) -> tuple[End, int | None]:
+        stdout = (self.boot.directory / _STDOUT).read_bytes()
+        if code == 1 and _SHUTDOWN in stdout:
+            return End.EXITED, None
+        said = stdout.decode(errors="replace").splitlines()
+        reasons = [line for line in said if line.startswith("[") and "]" in line]
+        raise CasitaError(f"Bochs failed: {' '.join(reasons) or f'exit status {code}'}")
+
+    def logs(self) -> tuple[bytes, bytes]:
+        directory = self.boot.directory
+        log = directory / _LOG
+        stdout = (directory / _STDOUT).read_bytes()
+        return _debugcon(stdout), log.read_bytes() if log.exists() else b""
+
+    def translate(self, typed: bytes) -> bytes | None:
+        """Ctrl-A x leaves, as in QEMU; Ctrl-A twice sends one."""
+        if not self.interactive:
+            return typed
+        out = bytearray()
+        for byte in typed:
+            if self._escape:
+                self._escape = False
+                if byte in b"xX":
+                    return None
+                if byte == _CTRL_A:
+                    out.append(byte)
+            elif byte == _CTRL_A:
+                self._escape = True
+            else:
+                out.append(byte)
+        return bytes(out)
+
+
+def _debugcon(stdout: bytes) -> bytes:
+    """What the machine wrote to port 0xe9: between the debugger's first prompt and the farewell."""
+    _, _, text = stdout.partition(b"\nNext at t=0\n")
+    _, _, text = text.partition(b"\n")
+    return text.rpartition(_FAREWELL)[0]

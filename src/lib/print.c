@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * print.c: formatted output, to a buffer or to the console.
+ *
+ * One formatter serves both. It puts characters into an `out`, a window of memory that either
+ * drops what does not fit (str_format) or is handed to print_sink and used again each time that it
+ * is full (print), so a line of any length needs 128 bytes of stack and no lock on a static buffer.
+ *
+ *	1. the window
+ *	2. fields: padding and numbers
+ *	3. the format's grammar: %[-0#][width|*][.precision|.*][hh|h|l|ll|z]conversion
+ *	4. the public functions
+ */
+#include "lib/print.h"
+#include "lib/string.h"
+
+void (*print_sink)(const char *text, size_t n);
+
+/* ---- 1. the window --------------------------------------------------------------------- */
+
+struct out {
+	char *start, *at, *end;
+	int total;	 /* characters so far, those that did not fit included */
+	bool to_console; /* empty the window into print_sink when it is full */
+};
+
+static void flush(struct out *o)
+{
+	if (print_sink && o->at > o->start)
+		print_sink(o->start, o->at - o->start);
+	o->at = o->start;
+}
+
+static void put(struct out *o, char c)
+{
+	o->total++;
+	if (o->at == o->end) {
+		if (!o->to_console)
+			return;
+		flush(o);
+	}
+	*o->at++ = c;
+}
+
+/* ---- 2. fields ------------------------------------------------------------------------- */
+
+/* What stands between the % and the conversion. */
+struct spec {
+	bool left, zero, hash; /* hash: 0x before hexadecimal */
+	int width, precision;  /* precision -1: not given */
+	int size;	       /* of the integer argument, in bytes */
+};
+
+static void pad(struct out *o, char c, int n)
+{
+	while (n-- > 0)
+		put(o, c);
+}
+
+/* @n characters of @text, blanks around; @prefix (a sign, 0x) goes before padding zeroes. */
+static void put_field(struct out *o, const struct spec *spec, const char *prefix, const char *text,
+		      int n)
+{
+	int prefix_n = strlen(prefix);
+	int space = spec->width - prefix_n - n;
+
+	if (!spec->left && !spec->zero)
+		pad(o, ' ', space);
+	while (*prefix)
+		put(o, *prefix++);
+	if (!spec->left && spec->zero)
+		pad(o, '0', space);
+	for (int i = 0; i < n; i++)
+		put(o, text[i]);
+	if (spec->left)
+		pad(o, ' ', space);
+}
+
+static void put_number(struct out *o, const struct spec *spec, u64 value, unsigned base,
+		       const char *digits, const char *prefix)
+{
+	char text[20]; /* 2^64 has 20 decimal digits */
+	char *p = text + sizeof(text);
+
+	do {
+		*--p = digits[value % base];
+		value /= base;
+	} while (value);
+	put_field(o, spec, prefix, p, text + sizeof(text) - p);
+}
+
+static void put_string(struct out *o, struct spec *spec, const char *s)
+{
+	int n = 0;
+
+	if (!s)
+		s = "(null)";
+	while (n != spec->precision && s[n])
+		n++;
+	spec->zero = false;
+	put_field(o, spec, "", s, n);
+}
+
+/* ---- 3. the grammar -------------------------------------------------------------------- */
+
+/* Arguments travel by reference: va_list may be an array, and then a callee cannot return it. */
+struct args {
+	va_list ap;
+};
+
+/* A number in the format, or the next argument for a star. */
+static int parse_count(const char **fmt, struct args *args)
+{
+	int n = 0;
+
+	if (**fmt == '*') {
+		(*fmt)++;
+		return va_arg(args->ap, int);
+	}
+	while (**fmt >= '0' && **fmt <= '9')
+		n = n * 10 + *(*fmt)++ - '0';
+	return n;
+}
+
+static struct spec parse_spec(const char **fmt, struct args *args)
+{
+	struct spec spec = {.precision = -1, .size = sizeof(int)};
+	const char *f = *fmt;
+
+	for (; *f == '-' || *f == '0' || *f == '#'; f++) {
+		spec.left |= *f == '-';
+		spec.hash |= *f == '#';
+		spec.zero |= *f == '0';
+	}
+	spec.width = parse_count(&f, args);
+	if (spec.width < 0) { /* a star's argument: as if a - stood there */
+		spec.left = true;
+		spec.width = -spec.width;
+	}
+	if (*f == '.') {
+		f++;
+		spec.precision = parse_count(&f, args);
+	}
+	for (;; f++) {
+		if (*f == 'l' || *f == 'z')
+			spec.size = sizeof(long);
+		else if (*f == 'h')
+			spec.size /= 2;
+		else
+			break;
+	}
+	*fmt = f;
+	return spec;
+}
+
+static s64 next_integer(struct args *args, int size)
+{
+	switch (size) {
+	case 8:
+		return va_arg(args->ap, s64);
+	case 2:
+		return (s16)va_arg(args->ap, int);
+	case 1:
+		return (s8)va_arg(args->ap, int);
+	}
+	return va_arg(args->ap, int);
+}
+
+/* The same bits, without a sign. */
+static u64 next_unsigned(struct args *args, int size)
+{
+	u64 v = next_integer(args, size);
+
+	return size < 8 ? v & (BIT(size * 8) - 1) : v;
+}
+
+static void put_signed(struct out *o, const struct spec *spec, s64 v)
+{
+	put_number(o, spec, v < 0 ? -(u64)v : (u64)v, 10, "0123456789", v < 0 ? "-" : "");
+}
+
+/* One conversion; false if there is no such. */
+static bool put_conversion(struct out *o, struct spec *spec, char conversion, struct args *args)
+{
+	static const char lower[] = "0123456789abcdef", upper[] = "0123456789ABCDEF";
+	char c;
+
+	switch (conversion) {
+	case 'd':
+	case 'i':
+		put_signed(o, spec, next_integer(args, spec->size));
+		return true;
+	case 'u':
+		put_number(o, spec, next_unsigned(args, spec->size), 10, lower, "");
+		return true;
+	case 'x':
+		put_number(o, spec, next_unsigned(args, spec->size), 16, lower,
+			   spec->hash ? "0x" : "");
+		return true;
+	case 'X':
+		put_number(o, spec, next_unsigned(args, spec->size), 16, upper,
+			   spec->hash ? "0X" : "");
+		return true;
+	case 'p':
+		put_number(o, spec, (uintptr_t)va_arg(args->ap, void *), 16, lower, "0x");
+		return true;
+	case 's':
+		put_string(o, spec, va_arg(args->ap, const char *));
+		return true;
+	case 'c':
+		c = va_arg(args->ap, int);
+		spec->zero = false;
+		put_field(o, spec, "", &c, 1);
+		return true;
+	case '%':
+		put(o, '%');
+		return true;
+	}
+	return false;
+}
+
+static void format(struct out *o, const char *fmt, struct args *args)
+{
+	for (; *fmt; fmt++) {
+		const char *start = fmt;
+		struct spec spec;
+
+		if (*fmt != '%') {
+			put(o, *fmt);
+			continue;
+		}
+		fmt++;
+		spec = parse_spec(&fmt, args);
+		if (put_conversion(o, &spec, *fmt, args))
+			continue;
+		/* unknown: show the format itself, for somebody to wonder at */
+		while (start < fmt)
+			put(o, *start++);
+		if (!*fmt)
+			return;
+		put(o, *fmt);
+	}
+}
+
+/* ---- 4. the public functions ----------------------------------------------------------- */
+
+void print_v(const char *fmt, va_list ap)
+{
+	char window[128];
+	struct out o = {window, window, window + sizeof(window), 0, true};
+	struct args args;
+
+	va_copy(args.ap, ap);
+	format(&o, fmt, &args);
+	va_end(args.ap);
+	flush(&o);
+}
+
+void print(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	print_v(fmt, ap);
+	va_end(ap);
+}
+
+int str_format_v(char *buf, size_t size, const char *fmt, va_list ap)
+{
+	struct out o = {buf, buf, size ? buf + size - 1 : buf, 0, false};
+	struct args args;
+
+	va_copy(args.ap, ap);
+	format(&o, fmt, &args);
+	va_end(args.ap);
+	if (size)
+		*o.at = 0;
+	return o.total;
+}
+
+int str_format(char *buf, size_t size, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = str_format_v(buf, size, fmt, ap);
+	va_end(ap);
+	return n;
+}

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * linux.c: Linux kernels in the form in which distributions install them (vmlinuz, bzImage).
+ * Linux, Documentation/arch/x86/boot.rst; below, "§" and a word name a field or a section there.
+ *
+ * A bzImage is one sector of boot code, some sectors of real-mode setup code, and then the
+ * protected-mode code, which unpacks the kernel proper. The setup header, at 0x1f1, tells a loader
+ * what the kernel wants. We leave the real-mode code out, as the 32-bit and 64-bit boot protocols
+ * allow: we tell the kernel in its stead what it would have asked the BIOS, in a page of zeroes
+ * with a few answers in it ("zero page", boot_params).
+ *
+ *	1. read the header: is it one, is it new enough, is the file whole?
+ *	2. find a place for the kernel: where it prefers to be, aligned as it wants; from there it
+ *	   uses init_size bytes before it has looked at the memory map
+ *	3. find a place for the initrd: as high as RAM and initrd_addr_max allow, as far as may be
+ *	   from the memory that the kernel unpacks itself into
+ *	4. write zero page and command line
+ *	5. start: in long mode at 0x200 in the code, or, if it is a 32-bit kernel, in protected mode
+ *	   at its first byte; RSI (ESI) is the address of the zero page, all others are 0
+ *
+ * The instructions that we spend here are in every figure of a boot, so each file is copied once,
+ * and only the zero page is cleared.
+ */
+#include "lib/errno.h"
+#include "lib/print.h"
+#include "lib/string.h"
+#include "loaders/linux.h"
+#include "loaders/loaders.h"
+#include "vmm/loader.h"
+#include "vmm/vm.h"
+
+#define DEFAULT_SETUP_SECTS 4
+#define SYSSIZE_UNIT	    16
+#define VERSION_MAX	    64 /* characters; what is longer is no version */
+#define CMDLINE_ROOM	    (LOW_LINUX_END - LOW_LINUX_CMDLINE)
+
+/* The kernel's file, and where its parts go. Guest physical addresses, sizes in bytes. */
+struct kernel {
+	const struct vm_file *file;
+	struct linux_header header;
+	u64 header_end; /* offset in the file */
+	u64 setup_size; /* of the real-mode part; the protected-mode part follows */
+	u64 code_size;	/* of the protected-mode part */
+	u64 load;	/* where that is put */
+	u64 end;	/* behind what it uses before it knows the memory map */
+	u64 initrd;	/* 0 if there is none */
+};
+
+static u16 read_u16(const struct vm_file *file, u64 offset)
+{
+	u16 v;
+
+	memcpy(&v, (const u8 *)file->data + offset, sizeof(v));
+	return v;
+}
+
+static u32 read_u32(const struct vm_file *file, u64 offset)
+{
+	u32 v;
+
+	memcpy(&v, (const u8 *)file->data + offset, sizeof(v));
+	return v;
+}
+
+/* ---- 1. the header ------------------------------------------------------------------- */
+
+/* Two sectors are the least that a bzImage has, and all of the header is in them. */
+static bool linux_probe(const struct vm_file *kernel)
+{
+	return kernel->size >= 2 * LINUX_SECTOR &&
+	       read_u16(kernel, LINUX_FLAG_AT) == LINUX_BOOT_FLAG &&
+	       read_u32(kernel, LINUX_MAGIC_AT) == LINUX_MAGIC;
+}
+
+/* §jump: its offset counts from 0x202, and what lies behind the header is code. */
+static int check_header(struct vm *vm, struct kernel *k)
+{
+	const struct linux_header *h = &k->header;
+	size_t size = h->version >= LINUX_2_10 ? sizeof(*h)
+					       : offsetof(struct linux_header, hardware_subarch);
+
+	if (h->version < LINUX_2_06)
+		return vm_fail(vm, -ENOEXEC,
+			       "%s: Linux boot protocol %u.%02u is older than 2.06 (Linux 2.6.22)",
+			       k->file->name, h->version >> 8, h->version & 0xff);
+	if (!(h->loadflags & LINUX_LOADED_HIGH))
+		return vm_fail(vm, -ENOEXEC, "%s: a zImage (loadflags 0x%x): build a bzImage",
+			       k->file->name, h->loadflags);
+	k->header_end = LINUX_MAGIC_AT + h->jump_offset;
+	if (k->header_end < LINUX_HEADER_AT + size || k->header_end > LINUX_HEADER_MAX)
+		return vm_fail(
+			vm, -ENOEXEC,
+			"%s: the setup header ends at 0x%lx, protocol %u.%02u has 0x%lx-0x%x",
+			k->file->name, k->header_end, h->version >> 8, h->version & 0xff,
+			LINUX_HEADER_AT + size, LINUX_HEADER_MAX);
+	return 0;
+}
+
+static int check_sizes(struct vm *vm, struct kernel *k)
+{
+	const struct linux_header *h = &k->header;
+	u64 sectors = h->setup_sects ? h->setup_sects : DEFAULT_SETUP_SECTS;
+
+	k->setup_size = (1 + sectors) * LINUX_SECTOR;
+	k->code_size = (u64)h->syssize * SYSSIZE_UNIT;
+	if (k->file->size < k->setup_size + k->code_size)
+		return vm_fail(
+			vm, -ENOEXEC,
+			"%s: cut short: %lu bytes, setup_sects %lu and syssize 0x%x make %lu",
+			k->file->name, k->file->size, sectors, h->syssize,
+			k->setup_size + k->code_size);
+	if (k->code_size <= LINUX_ENTRY_64)
+		return vm_fail(vm, -ENOEXEC, "%s: syssize 0x%x leaves no room for a kernel",
+			       k->file->name, h->syssize);
+	return 0;
+}
+
+static int read_kernel(struct vm *vm, struct kernel *k)
+{
+	int err;
+
+	k->file = &vm->config->kernel;
+	if (!linux_probe(k->file))
+		return vm_fail(vm, -ENOEXEC,
+			       "%s: no Linux kernel: no 0xaa55 at 0x1fe and \"HdrS\" at 0x202",
+			       k->file->name);
+	memcpy(&k->header, (const u8 *)k->file->data + LINUX_HEADER_AT, sizeof(k->header));
+	err = check_header(vm, k);
+	return err ? err : check_sizes(vm, k);
+}
+
+/* §kernel_version: print the string's first word, which is the version. */
+static void print_version(const struct vm *vm, const struct kernel *k)
+{
+	u64 at = k->header.kernel_version + LINUX_SECTOR;
+	const char *text = (const char *)k->file->data + at;
+	int n = 0;
+
+	if (!k->header.kernel_version)
+		return;
+	while (n < VERSION_MAX && at + n < k->setup_size && text[n] > ' ' && text[n] <= '~')
+		n++;
+	print("%s: Linux %.*s\n", vm->name, n, text);
+}
+
+/* ---- 2. a place for the kernel ------------------------------------------------------- */
+
+/*
+ * §pref_address, §kernel_alignment, §init_size. A relocatable kernel is put where it prefers to
+ * run; one that is not goes where it was linked to start, and moves itself to pref_address. Before
+ * 2.10 it runs where it starts, and nobody knows how much memory it needs there.
+ */
+static int place_kernel(struct vm *vm, struct kernel *k)
+{
+	const struct linux_header *h = &k->header;
+	u64 runs = h->code32_start, init_size = k->code_size;
+
+	if (h->version >= LINUX_2_10) {
+		runs = h->pref_address ? h->pref_address : runs;
+		init_size = max(init_size, h->init_size);
+	}
+	k->load = h->relocatable_kernel ? runs : h->code32_start;
+	if (min(k->load, runs) < MIB || max(k->load, runs) >= LOADER_LIMIT)
+		return vm_fail(vm, -ENOEXEC,
+			       "%s: code32_start 0x%x, pref_address 0x%lx: not from 1 MiB to 4 GiB",
+			       k->file->name, h->code32_start, runs);
+	if (h->relocatable_kernel) {
+		if (!h->kernel_alignment || h->kernel_alignment & (h->kernel_alignment - 1))
+			return vm_fail(vm, -ENOEXEC,
+				       "%s: kernel_alignment 0x%x is not a power of two",
+				       k->file->name, h->kernel_alignment);
+		runs = align_up(runs, h->kernel_alignment);
+		k->load = runs;
+	}
+	if (!loader_ram(vm, k->file, "the kernel to run", runs, init_size) ||
+	    !loader_ram(vm, k->file, "the kernel", k->load, k->code_size))
+		return -ENOMEM;
+	k->end = max(runs + init_size, k->load + k->code_size);
+	return 0;
+}
+
+/* ---- 3. a place for the initrd ------------------------------------------------------- */
+
+/* §initrd_addr_max */
+static int place_initrd(struct vm *vm, struct kernel *k)
+{
+	const struct vm_file *initrd = &vm->config->initrd;
+	const struct mem_region *ram = vm_region(vm, GPA(k->load));
+	u64 top = min(ram->start.a + ram->size, k->header.initrd_addr_max + 1ull);
+
+	k->initrd = 0;
+	if (!initrd->data)
+		return 0;
+	if (!initrd->size)
+		return vm_fail(vm, -ENOEXEC, "%s: the initrd is empty", initrd->name);
+	top = min(top, LOADER_LIMIT);
+	if (initrd->size <= top)
+		k->initrd = align_down(top - initrd->size, PAGE_SIZE);
+	if (k->initrd < k->end)
+		return vm_fail(
+			vm, -ENOMEM,
+			"%s: %lu bytes do not fit between 0x%lx (the kernel) and 0x%lx, see mem=",
+			initrd->name, initrd->size, k->end, top);
+	return 0;
+}
+
+/* ---- 4. zero page and command line --------------------------------------------------- */
+
+static void put_e820(const struct vm *vm, struct linux_params *params)
+{
+	struct ram_range ranges[RAM_RANGES_MAX];
+	unsigned n = ram_map(vm, ranges);
+
+	_Static_assert(RAM_RANGES_MAX <= LINUX_E820_MAX, "the map fits");
+	for (unsigned i = 0; i < n; i++)
+		params->e820[i] = (struct linux_e820){
+			.start = ranges[i].start,
+			.size = ranges[i].size,
+			.type = ranges[i].type,
+		};
+	params->e820_entries = n;
+}
+
+/* §The 32-bit boot protocol: a page of zeroes, the file's header, and what loaders fill in. */
+static void put_params(const struct vm *vm, const struct kernel *k, struct linux_params *params)
+{
+	const u8 *header = (const u8 *)k->file->data + LINUX_HEADER_AT;
+
+	memset(params, 0, sizeof(*params));
+	memcpy(params->header_bytes, header, k->header_end - LINUX_HEADER_AT);
+	params->header.type_of_loader = LINUX_LOADER_OTHER;
+	params->header.code32_start = k->load;
+	params->header.cmd_line_ptr = LOW_LINUX_CMDLINE;
+	params->header.ramdisk_image = k->initrd;
+	params->header.ramdisk_size = k->initrd ? vm->config->initrd.size : 0;
+	put_e820(vm, params);
+}
+
+static int put_cmdline(struct vm *vm, const struct kernel *k)
+{
+	const char *cmdline = k->file->cmdline;
+	u64 size = strlen(cmdline), most = min(k->header.cmdline_size, CMDLINE_ROOM - 1);
+	char *to;
+
+	if (size > most)
+		return vm_fail(vm, -E2BIG,
+			       "%s: the command line has %lu characters, this kernel takes %lu",
+			       k->file->name, size, most);
+	to = loader_ram(vm, k->file, "the command line", LOW_LINUX_CMDLINE, size + 1);
+	if (!to)
+		return -ENOMEM;
+	memcpy(to, cmdline, size + 1);
+	return 0;
+}
+
+/* ---- 5. load and start --------------------------------------------------------------- */
+
+static int copy_files(struct vm *vm, const struct kernel *k)
+{
+	const struct vm_file *initrd = &vm->config->initrd;
+	struct linux_params *params =
+		loader_ram(vm, k->file, "boot_params", LOW_LINUX_PARAMS, sizeof(*params));
+	int err;
+
+	if (!params)
+		return -ENOMEM;
+	put_params(vm, k, params);
+	err = put_cmdline(vm, k);
+	if (!err)
+		err = loader_copy(vm, k->file, "the kernel", k->setup_size, k->code_size, k->load);
+	if (!err && k->initrd)
+		err = loader_copy(vm, initrd, "the initrd", 0, initrd->size, k->initrd);
+	return err;
+}
+
+static int start(struct vcpu *vcpu, const struct kernel *k)
+{
+	const struct linux_header *h = &k->header;
+	int err;
+
+	if (h->version >= LINUX_2_12 && h->xloadflags & LINUX_KERNEL_64)
+		err = start_long(vcpu, k->load + LINUX_ENTRY_64, LOW_STACK);
+	else
+		err = start_protected(vcpu, k->load, LOW_STACK, GPA(LOW_GDT));
+	if (!err)
+		vcpu_set_gpr(vcpu, GPR_RSI, LOW_LINUX_PARAMS);
+	return err;
+}
+
+static int linux_load(struct vm *vm)
+{
+	const struct vm_config *config = vm->config;
+	struct kernel k;
+	int err;
+
+	if (config->module_count)
+		return vm_fail(vm, -EINVAL, "%s: Linux takes no modules: say as=initrd",
+			       config->modules[0].name);
+	err = read_kernel(vm, &k);
+	if (!err)
+		err = place_kernel(vm, &k);
+	if (!err)
+		err = place_initrd(vm, &k);
+	if (!err)
+		err = copy_files(vm, &k);
+	if (!err)
+		err = start(vm->vcpu, &k);
+	if (!err)
+		print_version(vm, &k);
+	return err;
+}
+
+static const struct loader linux_loader = {
+	.name = "linux",
+	.probe = linux_probe,
+	.load = linux_load,
+};
+LOADER(linux_loader);

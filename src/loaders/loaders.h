@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * loaders.h: what the loaders share: writing into guest RAM, the map of it that a kernel is told,
+ * and the states in which a guest can start.
+ *
+ * A guest that starts in protected or long mode needs a GDT, and in long mode page tables, in its
+ * own memory. They lie where a PC has free conventional memory, below the place of a boot sector:
+ *
+ *	0x00500-0x00fff	flat images: the command line
+ *	0x01000-0x06fff	page tables: one of level 4, one of level 3, four of level 2
+ *	0x07000-0x0701f	GDT
+ *	       -0x07bff	stack, growing down from 0x7c00
+ *	0x08000-0x08fff	Linux: boot_params, the "zero page"
+ *	0x09000-0x0ffff	Linux: the command line
+ *
+ * (A Multiboot kernel may be linked to any of these addresses: its GDT comes behind its end.)
+ */
+#ifndef LOADERS_LOADERS_H
+#define LOADERS_LOADERS_H
+
+#include "lib/types.h"
+#include "vmm/memory.h"
+
+struct vcpu;
+struct vm;
+struct vm_file;
+
+#define LOW_CMDLINE	  0x500ull
+#define LOW_CMDLINE_END	  0x1000ull
+#define LOW_TABLES	  0x1000ull
+#define LOW_TABLES_SIZE	  (6 * PAGE_SIZE)
+#define LOW_GDT		  0x7000ull
+#define LOW_STACK	  0x7c00ull /* its top */
+#define LOW_LINUX_PARAMS  0x8000ull
+#define LOW_LINUX_CMDLINE 0x9000ull
+#define LOW_LINUX_END	  0x10000ull
+
+/* What every loader hands to its kernel are 32-bit addresses. */
+#define LOADER_LIMIT	  (4 * GIB)
+
+/* ---- guest memory (ram.c) ------------------------------------------------------------ */
+
+/**
+ * loader_ram() - the guest RAM that something is to be written to.
+ * @who: the file that asks for it
+ * @what: what for: "the kernel", "segment 2"
+ * @at, @size: the guest physical address and the number of bytes
+ *
+ * Return: a host pointer, good for @size bytes; or NULL, with a sentence in vm_fail(), if they are
+ * not all RAM below 4 GiB. The caller returns -ENOMEM then.
+ */
+void *loader_ram(struct vm *vm, const struct vm_file *who, const char *what, u64 at, u64 size);
+
+/**
+ * loader_copy() - copy a part of a file into guest RAM.
+ * @file: the file
+ * @what: what the part is, for the error message
+ * @offset, @size: which bytes of the file; the caller has checked that they are inside
+ * @at: the guest physical address
+ *
+ * Return: 0, or -ENOMEM as above.
+ */
+int loader_copy(struct vm *vm, const struct vm_file *file, const char *what, u64 offset, u64 size,
+		u64 at);
+
+/* A range of physical addresses. The types are ACPI's, used by Multiboot and Linux alike. */
+enum ram_type { RAM_USABLE = 1, RAM_RESERVED = 2 };
+
+struct ram_range {
+	u64 start, size; /* bytes */
+	enum ram_type type;
+};
+
+#define RAM_RANGES_MAX (MEM_REGIONS + 2)
+
+/**
+ * ram_map() - the memory map as a PC's firmware would tell it (BIOS function E820).
+ * @ranges: RAM_RANGES_MAX places
+ *
+ * All RAM of the VM in order of address, neighbours joined; what the VM has between 0x9fc00 and
+ * 1 MiB is reserved, as it is on a PC, where the extended BIOS data, the display and ROMs are
+ * there.
+ *
+ * Return: the number of ranges.
+ */
+unsigned ram_map(const struct vm *vm, struct ram_range *ranges);
+
+/* ---- how a guest starts (start.c) ---------------------------------------------------- */
+
+/* Selectors of the GDT that we leave to the guest: those of GRUB, and Linux's __BOOT_CS, _DS. */
+#define START_CS	  0x10
+#define START_DS	  0x18
+#define START_GDT_ENTRIES 4
+
+/**
+ * start_real() - start in real mode, as a BIOS starts a boot sector.
+ * @at: the first instruction, below 1 MiB. Below 64 KiB CS is 0 and IP is @at; otherwise CS is
+ *	@at / 16. DS, ES, FS and GS are CS; SS:SP is 0000:7c00; DL is 0x80, the first hard disk.
+ */
+void start_real(struct vcpu *vcpu, u64 at);
+
+/**
+ * start_protected() - start in 32-bit protected mode: flat segments, no paging, no IDT.
+ * @entry, @stack: EIP and ESP
+ * @gdt: guest RAM for START_GDT_ENTRIES descriptors
+ * All general registers are zero. Return: 0, or -ENOMEM with a sentence.
+ */
+int start_protected(struct vcpu *vcpu, u64 entry, u64 stack, gpa_t gdt);
+
+/**
+ * start_long() - start in 64-bit mode: flat segments, no IDT, the first 4 GiB mapped one to one
+ * with pages of 2 MiB. Tables and GDT are at LOW_TABLES and LOW_GDT.
+ * @entry, @stack: RIP and RSP
+ * All general registers are zero. Return: 0, or -ENOMEM with a sentence.
+ */
+int start_long(struct vcpu *vcpu, u64 entry, u64 stack);
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * main.c: the door. host/ has brought the machine up; read which VMs are wanted, make them, run
+ *them until all have stopped, and leave.
+ *
+ * Casita's own command line knows one word:
+ *
+ *	exits	print each VM's table of exits at the end
+ */
+#include "host/host.h"
+#include "lib/print.h"
+#include "lib/string.h"
+#include "vmm/trace.h"
+#include "vmm/vcpu.h"
+
+/* What the machine's exit status says, beside the status of a guest that gave one (0-99). */
+#define STATUS_BAD_CONFIG 100
+#define STATUS_FAILED	  101
+#define STATUS_SHUTDOWN	  102
+
+static bool want_exits;
+
+/* Return: 0, or the status to leave with. */
+static u8 read_cmdline(void)
+{
+	const char *word = boot_cmdline();
+
+	while (*word) {
+		size_t n = 0;
+
+		while (word[n] && word[n] != ' ')
+			n++;
+		if (n == 5 && !strncmp(word, "exits", n)) {
+			want_exits = true;
+		} else if (n) {
+			print("casita: \"%.*s\" on the command line is not known; there is: "
+			      "exits\n",
+			      (int)n, word);
+			return STATUS_BAD_CONFIG;
+		}
+		word += n + (word[n] == ' ');
+	}
+	return 0;
+}
+
+static u8 status_of(const struct vm *vm)
+{
+	switch (vm->state) {
+	case VM_EXITED:
+		return vm->status;
+	case VM_FAILED:
+		return STATUS_FAILED;
+	case VM_SHUTDOWN:
+		return STATUS_SHUTDOWN;
+	default:
+		return 0;
+	}
+}
+
+/* The first VM that did not end well gives the machine's status. */
+static u8 run_all(const struct vm_config *configs, unsigned count)
+{
+	struct vm *vms[VMS_MAX];
+	u8 status = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		if (vm_create(&configs[i], &vms[i]))
+			return STATUS_FAILED;
+	}
+	vmm_run(vms, count);
+	for (unsigned i = 0; i < count; i++) {
+		if (want_exits)
+			trace_print(vms[i]);
+		if (!status)
+			status = status_of(vms[i]);
+		vm_destroy(vms[i]);
+	}
+	return status;
+}
+
+int casita_main(void)
+{
+	static struct vm_config configs[VMS_MAX];
+	const struct boot_module *modules;
+	unsigned module_count;
+	char error[160];
+	u8 status;
+	int vms;
+
+	status = read_cmdline();
+	if (status)
+		return status;
+	modules = boot_modules(&module_count);
+	vms = config_parse(modules, module_count, configs, error, sizeof(error));
+	if (vms < 0) {
+		print("casita: %s\n", error);
+		return STATUS_BAD_CONFIG;
+	}
+	if (vmm_init())
+		return STATUS_FAILED;
+	if (vms == 0) {
+		print("casita: no VM to run: give a kernel as a boot module\n");
+		return STATUS_BAD_CONFIG;
+	}
+	return run_all(configs, vms);
+}

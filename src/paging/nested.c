@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * nested.c: nested paging, where the processor translates the guest's physical addresses with a
+ *second set of page tables. APM vol. 2 §15.25.
+ *
+ * The tables are built once, from the VM's memory map, with 2 MiB pages wherever guest and host
+ * addresses allow it, so that RAM never costs an exit again. What the map does not have stays
+ *absent: touching it is a nested page fault, and so becomes an access to a device or to nothing.
+ *
+ * The format is that of long-mode page tables. Every entry carries U/S: a nested access is a user
+ * access (§15.25.5), whatever the guest itself is doing.
+ *
+ *	guest physical address
+ *	 47      39 38      30 29      21 20                    0
+ *	| level 4  | level 3  | level 2  |     in a 2 MiB page    |
+ */
+#include "host/host.h"
+#include "lib/errno.h"
+#include "vmm/paging_ops.h"
+#include "vmm/exit.h"
+#include "vmm/vm.h"
+#include "x86/paging.h"
+
+#define ROOT_LEVEL  4
+#define LARGE_LEVEL 2
+#define LINK	    (PTE_P | PTE_W | PTE_U)
+#define LEAF	    (PTE_P | PTE_W | PTE_U | PTE_A | PTE_D)
+
+static u64 *new_table(void)
+{
+	return pages_alloc_zero(PAGE_SIZE, PAGE_SIZE);
+}
+
+static u64 *table_of(u64 entry)
+{
+	return hpa_ptr(HPA(entry & PTE_ADDR));
+}
+
+/* Replace a 2 MiB page by a table of 512 small ones that say the same. */
+static int splinter(u64 *entry)
+{
+	u64 *table = new_table();
+	u64 page = *entry & PTE_ADDR;
+
+	if (!table)
+		return -ENOMEM;
+	for (unsigned i = 0; i < PT_ENTRIES; i++)
+		table[i] = (page + i * PAGE_SIZE) | LEAF;
+	*entry = ptr_hpa(table).a | LINK;
+	return 0;
+}
+
+/*
+ * The entry for @gpa at @level, with the tables above it made as needed; NULL if there is no memory
+ * for one.
+ */
+static u64 *entry_at(u64 *root, gpa_t gpa, int level)
+{
+	u64 *table = root;
+
+	for (int l = ROOT_LEVEL; l > level; l--) {
+		u64 *entry = &table[pt_index(gpa.a, l)];
+
+		if (!(*entry & PTE_P)) {
+			u64 *next = new_table();
+
+			if (!next)
+				return NULL;
+			*entry = ptr_hpa(next).a | LINK;
+		} else if (*entry & PTE_PS) {
+			if (splinter(entry))
+				return NULL;
+		}
+		table = table_of(*entry);
+	}
+	return &table[pt_index(gpa.a, level)];
+}
+
+static int map_ram(u64 *root, gpa_t gpa, hpa_t hpa, u64 size)
+{
+	while (size) {
+		bool large = is_aligned(gpa.a | hpa.a, LARGE_SIZE) && size >= LARGE_SIZE;
+		u64 step = large ? LARGE_SIZE : PAGE_SIZE;
+		u64 *entry = entry_at(root, gpa, large ? LARGE_LEVEL : 1);
+
+		if (!entry)
+			return -ENOMEM;
+		*entry = hpa.a | LEAF | (large ? PTE_PS : 0);
+		gpa = gpa_add(gpa, step);
+		hpa = hpa_add(hpa, step);
+		size -= step;
+	}
+	return 0;
+}
+
+static int nested_vm_create(struct vm *vm)
+{
+	u64 *root = new_table();
+
+	if (!root)
+		return -ENOMEM;
+	vm->paging_state = root;
+	for (unsigned i = 0; i < vm->memory.count; i++) {
+		const struct mem_region *r = &vm->memory.regions[i];
+		int err = r->kind == MEM_RAM ? map_ram(root, r->start, r->host, r->size) : 0;
+
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static void free_tables(u64 *table, int level)
+{
+	for (unsigned i = 0; level > 1 && i < PT_ENTRIES; i++) {
+		if ((table[i] & PTE_P) && !(table[i] & PTE_PS))
+			free_tables(table_of(table[i]), level - 1);
+	}
+	pages_free(ptr_hpa(table), PAGE_SIZE, false);
+}
+
+static void nested_vm_destroy(struct vm *vm)
+{
+	free_tables(vm->paging_state, ROOT_LEVEL);
+	vm->paging_state = NULL;
+}
+
+static int nested_vcpu_create(struct vcpu *vcpu)
+{
+	cpu->set_nested_root(vcpu, ptr_hpa(vcpu->vm->paging_state));
+	return 0;
+}
+
+/* Make the tables agree with the memory map in a range, page by page: it is short and rare. */
+static int nested_remap(struct vm *vm, gpa_t start, u64 size)
+{
+	for (u64 offset = 0; offset < size; offset += PAGE_SIZE) {
+		gpa_t gpa = gpa_add(start, offset);
+		const void *ram = vm_ptr(vm, gpa, PAGE_SIZE);
+		u64 *entry = entry_at(vm->paging_state, gpa, 1);
+
+		if (!entry)
+			return -ENOMEM;
+		*entry = ram ? ptr_hpa(ram).a | LEAF : 0;
+	}
+	if (vm->vcpu)
+		cpu->flush(vm->vcpu);
+	return 0;
+}
+
+/* All RAM is mapped from the start, so a fault is about something else. */
+static int nested_fault(struct vcpu *vcpu, const struct exit *exit)
+{
+	if (!vm_ptr(vcpu->vm, exit->memory.gpa, 1))
+		return -ENOENT;
+	return vm_fail(vcpu->vm, -EIO, "a nested page fault (error %#x) on RAM at %#llx",
+		       exit->memory.error, (unsigned long long)exit->memory.gpa.a);
+}
+
+static bool nested_present(const char **why)
+{
+	if (cpu->has_nested_paging())
+		return true;
+	*why = "the processor has no nested paging";
+	return false;
+}
+
+static const struct paging_ops nested_ops = {
+	.name = "nested",
+	.present = nested_present,
+	.vm_create = nested_vm_create,
+	.vm_destroy = nested_vm_destroy,
+	.vcpu_create = nested_vcpu_create,
+	.remap = nested_remap,
+	.fault = nested_fault,
+};
+PAGING_MODE(nested_ops);

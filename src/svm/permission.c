@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * permission.c: the two bit maps that say which ports and MSRs a guest may touch by itself.
+ *
+ * I/O map (APM vol. 2 §15.10.1): 12 KiB, one bit a port, set = exit. A wide access at the end of
+ *the port range looks at bits beyond port 0xffff, hence the third page. We set them all.
+ *
+ * MSR map (APM vol. 2 §15.11): 8 KiB, two bits an MSR, read then write, set = exit:
+ *
+ *	offset 0x0000	MSRs 0000_0000 - 0000_1fff
+ *	offset 0x0800	MSRs c000_0000 - c000_1fff
+ *	offset 0x1000	MSRs c001_0000 - c001_1fff
+ *
+ * An MSR in none of these ranges always exits.
+ */
+#include "host/host.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "svm/svm.h"
+
+#define IOPM_SIZE  (3 * PAGE_SIZE)
+#define MSRPM_SIZE (2 * PAGE_SIZE)
+
+/* VMLOAD, VMSAVE and VMRUN move these with the guest, so they need no exit. */
+static const u32 switched[] = {
+	MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_STAR,		MSR_LSTAR,
+	MSR_CSTAR,   MSR_SFMASK,  MSR_SYSENTER_CS,    MSR_SYSENTER_ESP, MSR_SYSENTER_EIP,
+};
+
+int svm_vm_create(struct vm *vm)
+{
+	struct svm_vm *s = kalloc(sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	vm->cpu_state = s;
+	s->iopm = pages_alloc_zero(IOPM_SIZE, PAGE_SIZE);
+	s->msrpm = pages_alloc_zero(MSRPM_SIZE, PAGE_SIZE);
+	if (!s->iopm || !s->msrpm)
+		return -ENOMEM; /* svm_vm_destroy() is called for what there is */
+	memset(s->iopm, 0xff, IOPM_SIZE);
+	memset(s->msrpm, 0xff, MSRPM_SIZE);
+	for (size_t i = 0; i < ARRAY_SIZE(switched); i++)
+		svm_pass_msr(vm, switched[i], true, true);
+	return 0;
+}
+
+void svm_vm_destroy(struct vm *vm)
+{
+	struct svm_vm *s = vm->cpu_state;
+
+	if (!s)
+		return;
+	if (s->iopm)
+		pages_free(ptr_hpa(s->iopm), IOPM_SIZE, false);
+	if (s->msrpm)
+		pages_free(ptr_hpa(s->msrpm), MSRPM_SIZE, false);
+	kfree(s, sizeof(*s));
+	vm->cpu_state = NULL;
+}
+
+void svm_pass_msr(struct vm *vm, u32 msr, bool read, bool write)
+{
+	struct svm_vm *s = vm->cpu_state;
+	u32 bank = msr >> 16;
+	u32 offset = bank == 0 ? 0 : bank == 0xc000 ? 0x800 : bank == 0xc001 ? 0x1000 : UINT32_MAX;
+	u32 bit = (msr & 0x1fff) * 2;
+	u8 *byte;
+
+	if (offset == UINT32_MAX || (msr & 0xffff) > 0x1fff)
+		return; /* outside the map: always exits */
+	byte = &s->msrpm[offset + bit / 8];
+	*byte &= ~(3u << bit % 8);
+	*byte |= ((read ? 0 : 1) | (write ? 0 : 2)) << bit % 8;
+}

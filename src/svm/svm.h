@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * svm.h: what the files of the AMD back end share. Nobody else includes it: the rest of Casita
+ * speaks to struct cpu_ops.
+ */
+#ifndef SVM_SVM_H
+#define SVM_SVM_H
+
+#include "svm/vmcb.h"
+#include "vmm/exit.h"
+#include "vmm/vm.h"
+
+/* What this processor's SVM offers: CPUID 8000_000a (APM vol. 3 §E.4.9). */
+struct svm_features {
+	bool nested_paging;
+	bool next_rip;
+	u32 asids; /* 0 to asids - 1; 0 is the host */
+	u32 revision;
+};
+extern struct svm_features svm_features;
+
+/* The host's FS, GS, TR and system call registers, for VMLOAD after each exit. */
+extern struct vmcb *svm_host_vmcb;
+
+struct svm_vcpu {
+	struct vmcb *vmcb;
+	u64 asid_generation; /* which round of ASIDs ours is from; 0: has none */
+};
+
+/* I/O and MSR permission maps, one set a VM (permission.c). */
+struct svm_vm {
+	u8 *iopm;
+	u8 *msrpm;
+};
+
+static inline struct svm_vcpu *svm_of(struct vcpu *vcpu)
+{
+	return vcpu->cpu_state;
+}
+
+static inline struct vmcb *vmcb_of(struct vcpu *vcpu)
+{
+	return svm_of(vcpu)->vmcb;
+}
+
+/**
+ * svm_switch() - the world switch (switch.S): load the guest's registers, VMRUN, save them.
+ * @gpr: the sixteen general registers in encoding order; RAX goes through the VMCB
+ * @vmcb: the guest's
+ * @host_vmcb: where the host's FS, GS, TR and system call registers were saved by VMSAVE
+ *
+ * Called and returns with interrupts disabled. A host interrupt that arrives while the guest runs
+ * is still pending on return.
+ */
+void svm_switch(u64 *gpr, struct vmcb *vmcb, struct vmcb *host_vmcb);
+
+/** svm_vmsave() - save the host's part of what VMLOAD and VMSAVE move. */
+void svm_vmsave(struct vmcb *host_vmcb);
+
+/** svm_run() - run the guest until it exits, and tell why in the monitor's words (run.c). */
+void svm_run(struct vcpu *vcpu, struct exit *exit);
+/** svm_decode_event() - an event in the format of EVENTINJ and EXITINTINFO. */
+void svm_decode_event(u64 word, struct event *event);
+
+int svm_vm_create(struct vm *vm);
+void svm_vm_destroy(struct vm *vm);
+void svm_pass_msr(struct vm *vm, u32 msr, bool read, bool write);
+
+int svm_vcpu_create(struct vcpu *vcpu);
+void svm_vcpu_destroy(struct vcpu *vcpu);
+
+/** svm_asid_deal() - give a virtual CPU a new ASID (asid.c). */
+void svm_asid_deal(struct svm_vcpu *s);
+extern u64 svm_asid_generation;
+
+/** svm_asid_prepare() - see that the VMCB has an ASID that may be used now. */
+static inline void svm_asid_prepare(struct svm_vcpu *s)
+{
+	s->vmcb->tlb_control = SVM_TLB_KEEP;
+	if (unlikely(s->asid_generation != svm_asid_generation))
+		svm_asid_deal(s);
+}
+
+/** svm_asid_renew() - forget all cached translations of a virtual CPU. */
+void svm_asid_renew(struct svm_vcpu *s);
+
+/**
+ * svm_check_vmcb() - hold a VMCB against the rules of APM vol. 2 §15.5.1, which VMRUN enforces
+ * without saying which was broken.
+ * @vmcb: the block
+ * @features: what the processor has
+ * @phys_bits: its physical address width
+ * @say: called with each broken rule in a sentence, its section included
+ *
+ * Return: the number of broken rules.
+ */
+int svm_check_vmcb(const struct vmcb *vmcb, const struct svm_features *features, unsigned phys_bits,
+		   void (*say)(const char *rule));
+
+#endif

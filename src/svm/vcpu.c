@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vcpu.c: a virtual CPU's VMCB: filling it for a processor fresh from reset, and reading and
+ * writing the registers that live in it.
+ */
+#include "host/host.h"
+#include "lib/errno.h"
+#include "svm/svm.h"
+
+/*
+ * What a guest must never do by itself. VMRUN's own intercept is not a choice: the processor
+ * refuses a VMCB without it (APM vol. 2 §15.5.1).
+ */
+static void set_intercepts(struct vmcb *vmcb)
+{
+	vmcb->intercepts1 = SVM_INTERCEPT_INTR | SVM_INTERCEPT_NMI | SVM_INTERCEPT_SMI |
+			    SVM_INTERCEPT_INIT | SVM_INTERCEPT_CPUID | SVM_INTERCEPT_INVD |
+			    SVM_INTERCEPT_HLT | SVM_INTERCEPT_INVLPGA | SVM_INTERCEPT_IOIO |
+			    SVM_INTERCEPT_MSR | SVM_INTERCEPT_SHUTDOWN;
+	vmcb->intercepts2 = SVM_INTERCEPT_VMRUN | SVM_INTERCEPT_VMMCALL | SVM_INTERCEPT_VMLOAD |
+			    SVM_INTERCEPT_VMSAVE | SVM_INTERCEPT_STGI | SVM_INTERCEPT_CLGI |
+			    SVM_INTERCEPT_SKINIT | SVM_INTERCEPT_WBINVD | SVM_INTERCEPT_MONITOR |
+			    SVM_INTERCEPT_MWAIT;
+}
+
+static struct segment reset_segment(u16 attrib)
+{
+	return (struct segment){.selector = 0, .attrib = attrib, .limit = 0xffff, .base = 0};
+}
+
+/* The processor's state after reset: APM vol. 2 §14.1.3, table 14-1. */
+static void set_reset_state(struct vmcb *vmcb)
+{
+	struct segment data = reset_segment(SEG_P | SEG_S | SEG_TYPE_DATA_RW);
+
+	vmcb->es = vmcb->ss = vmcb->ds = vmcb->fs = vmcb->gs = data;
+	vmcb->cs = reset_segment(SEG_P | SEG_S | SEG_TYPE_CODE_RX);
+	vmcb->cs.selector = 0xf000;
+	vmcb->cs.base = 0xffff0000;
+	vmcb->gdtr = reset_segment(0);
+	vmcb->idtr = reset_segment(0);
+	vmcb->ldtr = reset_segment(SEG_P | SEG_TYPE_LDT);
+	vmcb->tr = reset_segment(SEG_P | SEG_TYPE_TSS16_BUSY);
+	vmcb->rip = 0xfff0;
+	vmcb->rflags = RFLAGS_RESET;
+	/* CD and NW would run the guest uncached; every loader but a firmware's clears them. */
+	vmcb->cr0 = CR0_RESET & ~(CR0_CD | CR0_NW);
+	vmcb->dr6 = DR6_RESET;
+	vmcb->dr7 = DR7_RESET;
+	vmcb->g_pat = PAT_RESET;
+	vmcb->efer = EFER_SVME; /* the guest never sees this bit, and VMRUN insists on it */
+}
+
+int svm_vcpu_create(struct vcpu *vcpu)
+{
+	struct svm_vm *svm = vcpu->vm->cpu_state;
+	struct svm_vcpu *s = kalloc(sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	vcpu->cpu_state = s;
+	s->vmcb = pages_alloc_zero(sizeof(*s->vmcb), PAGE_SIZE);
+	if (!s->vmcb)
+		return -ENOMEM;
+	set_intercepts(s->vmcb);
+	set_reset_state(s->vmcb);
+	s->vmcb->iopm = ptr_hpa(svm->iopm).a;
+	s->vmcb->msrpm = ptr_hpa(svm->msrpm).a;
+	s->vmcb->vintr = SVM_V_INTR_MASKING;
+	return 0;
+}
+
+void svm_vcpu_destroy(struct vcpu *vcpu)
+{
+	struct svm_vcpu *s = vcpu->cpu_state;
+
+	if (!s)
+		return;
+	if (s->vmcb)
+		pages_free(ptr_hpa(s->vmcb), sizeof(*s->vmcb), true);
+	kfree(s, sizeof(*s));
+	vcpu->cpu_state = NULL;
+}

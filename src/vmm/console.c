@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * console.c: the machine's one console, shared by its VMs.
+ *
+ * A single VM has it to itself, byte for byte. When there are several, each gets whole lines with
+ * its name in front, and what is typed goes to the first VM.
+ */
+#include "host/host.h"
+#include "lib/print.h"
+#include "lib/string.h"
+#include "vmm/console.h"
+
+static unsigned vm_count;
+
+void vm_console_shared(unsigned vms)
+{
+	vm_count = vms;
+}
+
+static void flush_line(struct vm *vm)
+{
+	print("[%s] %.*s\n", vm->name, (int)vm->line_length, vm->line);
+	vm->line_length = 0;
+}
+
+void vm_console_write(struct vm *vm, u8 byte)
+{
+	char c = byte;
+
+	if (vm_count <= 1) {
+		console_write(&c, 1);
+		return;
+	}
+	if (c == '\n')
+		flush_line(vm);
+	else if (c != '\r')
+		vm->line[vm->line_length++] = c;
+	if (vm->line_length == sizeof(vm->line))
+		flush_line(vm);
+}
+
+int vm_console_read(struct vm *vm)
+{
+	return vm->has_keyboard ? console_read() : -1;
+}
+
+void vm_console_input(struct vm *vm, void (*ready)(void *opaque), void *opaque)
+{
+	vm->input_ready = ready;
+	vm->input_opaque = opaque;
+}
+
+void vm_console_poll(struct vm *vm)
+{
+	if (vm->has_keyboard && vm->input_ready)
+		vm->input_ready(vm->input_opaque);
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * cpuid.c: what the guest's CPUID says.
+ *
+ * The answer is the machine's own, less what a guest here has not got: the table below lists, leaf
+ * by leaf, the bits that may pass. A leaf that is not in the table reads zero, so that a feature of
+ * next year's processor is hidden until somebody has thought about it. Some bits mirror the guest's
+ * control registers, and some leaves are ours. APM vol. 3 appendix E; SDM vol. 2A CPUID.
+ */
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "vmm/vcpu.h"
+
+#define LEAF_CASITA	0x40000000 /* 0x40000000-0x400000ff: ours */
+#define LEAF_CASITA_MAX 0x40000001
+#define LEAF_HV_LAST	0x4fffffff
+#define LEAF_MAX_BASIC	0x0d
+#define LEAF_EXTENDED	0x80000000
+#define LEAF_MAX_EXT	0x80000008
+#define CASITA_ABI	1 /* version of the hypercalls, hypercall.c */
+
+/*
+ * Leaf 1 ECX without: MONITOR 3, DS 2 and 4, VMX 5, SMX 6, EST 7, TM2 8, SDBG 11, PDCM 15, DCA 18,
+ * x2APIC 21, TSC deadline 24, OSXSAVE 27 (mirrored). EDX without: MCE 7, APIC 9, MCA 14, DS 21,
+ * ACPI 22, HTT 28, TM 29, PBE 31.
+ */
+#define LEAF1_ECX                                                                                  \
+	(~(u32)(BIT(2) | BIT(3) | BIT(4) | BIT(5) | BIT(6) | BIT(7) | BIT(8) | BIT(11) | BIT(15) | \
+		BIT(18) | BIT(21) | BIT(24) | BIT(27)))
+#define LEAF1_EDX \
+	(~(u32)(BIT(7) | BIT(9) | BIT(14) | BIT(21) | BIT(22) | BIT(28) | BIT(29) | BIT(31)))
+#define LEAF1_ECX_OSXSAVE    BIT(27)
+#define LEAF1_ECX_HYPERVISOR BIT(31)
+/*
+ * Leaf 7.0 EBX without: TSC_ADJUST 1, SGX 2, HLE 4, RTM 11, PQM 12, MPX 14, PQE 15, PT 25. ECX
+ * only: AVX512_VBMI 1, UMIP 2, PKU 3, VBMI2 6, GFNI 8, VAES 9, VPCLMULQDQ 10, VNNI 11, BITALG 12,
+ * VPOPCNTDQ 14, RDPID 22. Not LA57 16: a guest has four-level tables. EDX only: FSRM 4.
+ */
+#define LEAF7_EBX \
+	(~(u32)(BIT(1) | BIT(2) | BIT(4) | BIT(11) | BIT(12) | BIT(14) | BIT(15) | BIT(25)))
+#define LEAF7_ECX                                                                            \
+	(BIT(1) | BIT(2) | BIT(3) | BIT(6) | BIT(8) | BIT(9) | BIT(10) | BIT(11) | BIT(12) | \
+	 BIT(14) | BIT(22))
+#define LEAF7_EDX	BIT(4)
+#define LEAF7_ECX_OSPKE BIT(4)
+/* Leaf 0xd.1 EAX: XSAVEOPT, XSAVEC, XGETBV(1); no XSAVES, which needs an MSR of its own. */
+#define LEAFD1_EAX	(BIT(0) | BIT(1) | BIT(2))
+/*
+ * Leaf 8000_0001 ECX only: LAHF 0, LZCNT (ABM) 5, SSE4A 6, misaligned SSE 7, 3DNow prefetch 8, XOP
+ * 11, FMA4 16, TBM 21. EDX without MCE 7, APIC 9, MCA 14.
+ */
+#define EXT1_ECX	(BIT(0) | BIT(5) | BIT(6) | BIT(7) | BIT(8) | BIT(11) | BIT(16) | BIT(21))
+#define EXT1_EDX	(~(u32)(BIT(7) | BIT(9) | BIT(14)))
+#define EXT7_EDX	BIT(8) /* the time stamp counter never changes its pace */
+#define ALL		(~0u)
+
+struct leaf {
+	u32 eax, ebx, ecx, edx; /* bits that pass */
+};
+
+static const struct leaf basic[] = {
+	[0] = {ALL, ALL, ALL, ALL},
+	[1] = {ALL, 0x0000ff00, LEAF1_ECX, LEAF1_EDX}, /* EBX: CLFLUSH size; one CPU, APIC ID 0 */
+	[2] = {ALL, ALL, ALL, ALL},
+	[4] = {0x00003fff, ALL, ALL, ALL}, /* cache shapes, not who shares them */
+	[7] = {0, LEAF7_EBX, LEAF7_ECX, LEAF7_EDX},
+	[0xd] = {ALL, ALL, ALL, ALL},
+};
+
+static const struct leaf extended[] = {
+	[0] = {ALL, ALL, ALL, ALL}, [1] = {ALL, ALL, EXT1_ECX, EXT1_EDX},
+	[2] = {ALL, ALL, ALL, ALL}, /* the processor's name, three leaves */
+	[3] = {ALL, ALL, ALL, ALL}, [4] = {ALL, ALL, ALL, ALL},
+	[5] = {ALL, ALL, ALL, ALL}, /* caches and TLBs */
+	[6] = {ALL, ALL, ALL, ALL}, [7] = {0, 0, 0, EXT7_EDX},
+	[8] = {ALL, 0, 0, 0}, /* address sizes */
+};
+
+static struct cpuid_regs hypervisor_leaf(u32 leaf)
+{
+	struct cpuid_regs r = {0};
+
+	if (leaf == LEAF_CASITA) {
+		r.eax = LEAF_CASITA_MAX;
+		memcpy(&r.ebx, "Casi", 4);
+		memcpy(&r.ecx, "ta V", 4);
+		memcpy(&r.edx, "MM  ", 4);
+	} else if (leaf == LEAF_CASITA_MAX) {
+		r.eax = CASITA_ABI;
+	}
+	return r;
+}
+
+/* What depends on the guest's own state, or must agree with what the tables hide. */
+static void adjust(struct vcpu *vcpu, u32 leaf, u32 subleaf, struct cpuid_regs *r)
+{
+	switch (leaf) {
+	case 0:
+		r->eax = min(r->eax, (u32)LEAF_MAX_BASIC);
+		break;
+	case 1:
+		r->ecx |= LEAF1_ECX_HYPERVISOR;
+		if (vcpu_get(vcpu, VREG_CR4) & CR4_OSXSAVE)
+			r->ecx |= LEAF1_ECX_OSXSAVE;
+		break;
+	case 7:
+		if (subleaf)
+			memset(r, 0, sizeof(*r));
+		else if (vcpu_get(vcpu, VREG_CR4) & CR4_PKE)
+			r->ecx |= LEAF7_ECX_OSPKE;
+		break;
+	case 0xd:
+		if (subleaf == 1) {
+			r->eax &= LEAFD1_EAX;
+			r->ebx = r->ecx = r->edx = 0;
+		}
+		break;
+	case LEAF_EXTENDED:
+		r->eax = min(r->eax, (u32)LEAF_MAX_EXT);
+		break;
+	}
+}
+
+/* The answer before hooks: the machine's, less what the tables do not let pass. */
+static struct cpuid_regs filtered(struct vcpu *vcpu, u32 leaf, u32 subleaf)
+{
+	struct cpuid_regs r = {0};
+	const struct leaf *pass;
+
+	if (leaf < ARRAY_SIZE(basic))
+		pass = &basic[leaf];
+	else if (leaf - LEAF_EXTENDED < ARRAY_SIZE(extended))
+		pass = &extended[leaf - LEAF_EXTENDED];
+	else
+		return leaf >= LEAF_CASITA && leaf <= LEAF_HV_LAST ? hypervisor_leaf(leaf) : r;
+
+	if (!(pass->eax | pass->ebx | pass->ecx | pass->edx))
+		return r;
+	r = cpuid(leaf, subleaf);
+	r.eax &= pass->eax;
+	r.ebx &= pass->ebx;
+	r.ecx &= pass->ecx;
+	r.edx &= pass->edx;
+	adjust(vcpu, leaf, subleaf, &r);
+	return r;
+}
+
+struct cpuid_regs vcpu_cpuid(struct vcpu *vcpu, u32 leaf, u32 subleaf)
+{
+	struct cpuid_regs r = filtered(vcpu, leaf, subleaf);
+	const struct hooks *h = &vcpu->vm->hooks;
+
+	for (unsigned i = 0; i < h->cpuid_count; i++) {
+		const struct cpuid_hook *hook = &h->cpuid[i];
+
+		if (leaf - hook->first <= hook->last - hook->first)
+			hook->fn(vcpu, leaf, subleaf, &r, hook->opaque);
+	}
+	return r;
+}
+
+static bool hooked(const struct vm *vm, u32 leaf)
+{
+	for (unsigned i = 0; i < vm->hooks.cpuid_count; i++) {
+		const struct cpuid_hook *hook = &vm->hooks.cpuid[i];
+
+		if (leaf - hook->first <= hook->last - hook->first)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Most leaves never change, so they are asked for once: on a machine that is itself virtual, each
+ * CPUID of ours is an exit to whoever runs us. Not those with subleaves or with a mirror of guest
+ * state.
+ */
+#define BASIC_VARIABLE (BIT(1) | BIT(4) | BIT(7) | BIT(0xd))
+
+void cpuid_create(struct vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+
+	for (u32 i = 0; i < CPUID_BASIC; i++) {
+		vm->cpuid.basic[i] = filtered(vcpu, i, 0);
+		if (!(BASIC_VARIABLE >> i & 1) && !hooked(vm, i))
+			vm->cpuid.basic_fixed |= 1u << i;
+	}
+	for (u32 i = 0; i < CPUID_EXTENDED; i++) {
+		vm->cpuid.extended[i] = filtered(vcpu, LEAF_EXTENDED + i, 0);
+		if (!hooked(vm, LEAF_EXTENDED + i))
+			vm->cpuid.extended_fixed |= 1u << i;
+	}
+}
+
+/* A 32-bit result clears the upper half of its register, in 64-bit code and else. */
+static void give(struct vcpu *vcpu, const struct cpuid_regs *r)
+{
+	vcpu->gpr[GPR_RAX] = r->eax;
+	vcpu->gpr[GPR_RBX] = r->ebx;
+	vcpu->gpr[GPR_RCX] = r->ecx;
+	vcpu->gpr[GPR_RDX] = r->edx;
+}
+
+static __slow void give_worked_out(struct vcpu *vcpu, u32 leaf, u32 subleaf)
+{
+	struct cpuid_regs r = vcpu_cpuid(vcpu, leaf, subleaf);
+
+	give(vcpu, &r);
+}
+
+int vcpu_cpuid_exit(struct vcpu *vcpu, const struct exit *exit)
+{
+	const struct vm *vm = vcpu->vm;
+	u32 leaf = vcpu->gpr[GPR_RAX];
+
+	if (leaf < CPUID_BASIC && vm->cpuid.basic_fixed >> leaf & 1)
+		give(vcpu, &vm->cpuid.basic[leaf]);
+	else if (leaf - LEAF_EXTENDED < CPUID_EXTENDED &&
+		 vm->cpuid.extended_fixed >> (leaf - LEAF_EXTENDED) & 1)
+		give(vcpu, &vm->cpuid.extended[leaf - LEAF_EXTENDED]);
+	else
+		give_worked_out(vcpu, leaf, vcpu->gpr[GPR_RCX]);
+	return vcpu_skip(vcpu, exit);
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * exit.c: the one exit switch. Every reason for which a guest can stop is here, with who deals with
+ * it.
+ */
+#include "host/host.h"
+#include "lib/errno.h"
+#include "vmm/inject.h"
+#include "vmm/paging_ops.h"
+#include "vmm/vcpu.h"
+
+const char *exit_kind_name(enum exit_kind kind)
+{
+	static const char *const names[] = {
+#define X(e, name) [e] = name,
+		EXIT_KINDS(X)
+#undef X
+	};
+
+	return names[kind];
+}
+
+/* HLT: sleep, unless an interrupt is waiting already. The run loop knows how to wake us. */
+static int halt(struct vcpu *vcpu, const struct exit *exit)
+{
+	vcpu->halted = true;
+	vcpu->requests |= REQUEST_LEAVE;
+	return vcpu_skip(vcpu, exit);
+}
+
+/* The guest touched memory that has no translation: the paging mode's business, or a device's. */
+static __slow int memory_fault(struct vcpu *vcpu, const struct exit *exit)
+{
+	int err = vcpu->vm->paging->fault(vcpu, exit);
+
+	return err == -ENOENT ? vcpu_mmio_exit(vcpu, exit) : err;
+}
+
+/* An exception that we asked to see and that is the guest's own after all: give it to the guest. */
+static __slow int reflect(struct vcpu *vcpu, const struct exit *exit)
+{
+	if (exit->exception.vector == VEC_PF)
+		vcpu_page_fault(vcpu, GVA(exit->exception.address), exit->exception.error);
+	else
+		vcpu_exception(vcpu, exit->exception.vector, exit->exception.error);
+	return 0;
+}
+
+/* An instruction that this guest's CPUID does not show: as on a processor without it. */
+static int undefined(struct vcpu *vcpu)
+{
+	vcpu_exception(vcpu, VEC_UD, 0);
+	return 0;
+}
+
+static int refused(struct vcpu *vcpu)
+{
+	cpu->explain_refusal(vcpu);
+	return vm_fail(vcpu->vm, -EINVAL, "the processor refused to enter the guest");
+}
+
+static int shutdown(struct vcpu *vcpu)
+{
+	vm_stop(vcpu->vm, VM_SHUTDOWN);
+	return 0;
+}
+
+static int unknown(struct vcpu *vcpu, const struct exit *exit)
+{
+	return vm_fail(vcpu->vm, -ENOSYS, "exit code %#llx (information %#llx, %#llx) is not known",
+		       (unsigned long long)exit->code, (unsigned long long)exit->info1,
+		       (unsigned long long)exit->info2);
+}
+
+static __slow int call_hook(struct vcpu *vcpu, const struct exit *exit)
+{
+	const struct exit_hook *hook = &vcpu->vm->hooks.exit[exit->kind];
+
+	return hook->fn(vcpu, exit, hook->opaque);
+}
+
+int exit_handle(struct vcpu *vcpu, const struct exit *exit)
+{
+	if (unlikely(vcpu->vm->hooks.exit_kinds >> exit->kind & 1)) {
+		int handled = call_hook(vcpu, exit);
+
+		if (handled)
+			return min(handled, 0);
+	}
+
+	switch (exit->kind) {
+	case EXIT_INTERRUPT: /* the run loop lets it in */
+	case EXIT_NMI:
+	case EXIT_WINDOW:
+		return 0;
+	case EXIT_CPUID:
+		return vcpu_cpuid_exit(vcpu, exit);
+	case EXIT_IO:
+		return vcpu_io_exit(vcpu, exit);
+	case EXIT_RDMSR:
+	case EXIT_WRMSR:
+		return vcpu_msr_exit(vcpu, exit);
+	case EXIT_CR_READ:
+	case EXIT_CR_WRITE:
+		return vcpu_cr_exit(vcpu, exit);
+	case EXIT_MEMORY:
+		return memory_fault(vcpu, exit);
+	case EXIT_EXCEPTION:
+		return reflect(vcpu, exit);
+	case EXIT_HYPERCALL:
+		return vcpu_hypercall_exit(vcpu, exit);
+	case EXIT_HLT:
+		return halt(vcpu, exit);
+	case EXIT_PAUSE:  /* only asked for when somebody else could use the CPU */
+	case EXIT_INVD:	  /* caches are coherent here: nothing to write back or drop */
+	case EXIT_INVLPG: /* nested paging: the processor's business, so nobody asked to see it */
+		return vcpu_skip(vcpu, exit);
+	case EXIT_FORBIDDEN:
+		return undefined(vcpu);
+	case EXIT_SHUTDOWN:
+		return shutdown(vcpu);
+	case EXIT_REFUSED:
+		return refused(vcpu);
+	case EXIT_UNKNOWN:
+	case EXIT_KIND_COUNT:
+		break;
+	}
+	return unknown(vcpu, exit);
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * exit.h: why a guest stopped running, in words that both vendors share.
+ *
+ * A back end turns its processor's exit code into one struct exit; vmm/exit.c has one switch over
+ * exit->kind and knows no vendor.
+ */
+#ifndef VMM_EXIT_H
+#define VMM_EXIT_H
+
+#include "lib/types.h"
+#include "vmm/event.h"
+
+struct vcpu;
+
+/* X(enumerator, name in tables) */
+#define EXIT_KINDS(X)                                                                            \
+	X(EXIT_UNKNOWN, "unknown")     /* a code that nobody asked for */                        \
+	X(EXIT_INTERRUPT, "interrupt") /* a host interrupt wants the CPU */                      \
+	X(EXIT_NMI, "nmi")	       /* a host NMI */                                          \
+	X(EXIT_WINDOW, "irq window")   /* the guest can take an interrupt now */                 \
+	X(EXIT_CPUID, "cpuid")                                                                   \
+	X(EXIT_HLT, "hlt")                                                                       \
+	X(EXIT_PAUSE, "pause")                                                                   \
+	X(EXIT_IO, "port i/o")                                                                   \
+	X(EXIT_RDMSR, "rdmsr")                                                                   \
+	X(EXIT_WRMSR, "wrmsr")                                                                   \
+	X(EXIT_CR_READ, "cr read")                                                               \
+	X(EXIT_CR_WRITE, "cr write")                                                             \
+	X(EXIT_EXCEPTION, "exception")                                                           \
+	X(EXIT_MEMORY, "memory") /* no translation for a guest physical address */               \
+	X(EXIT_INVLPG, "invlpg")                                                                 \
+	X(EXIT_INVD, "invd") /* INVD and WBINVD */                                               \
+	X(EXIT_HYPERCALL, "hypercall")                                                           \
+	X(EXIT_FORBIDDEN, "forbidden") /* an instruction we do not offer: VMRUN, MONITOR, … */ \
+	X(EXIT_SHUTDOWN, "shutdown")   /* triple fault */                                        \
+	X(EXIT_REFUSED, "refused")     /* the processor would not enter the guest */
+
+enum exit_kind {
+#define X(e, name) e,
+	EXIT_KINDS(X)
+#undef X
+		EXIT_KIND_COUNT
+};
+
+const char *exit_kind_name(enum exit_kind kind);
+
+struct exit {
+	enum exit_kind kind;
+	u64 code;  /* the processor's own exit code */
+	u64 info1; /* and its qualification, as it was given */
+	u64 info2;
+	u64 rip;      /* of the instruction that exited */
+	u64 next_rip; /* of the one behind it; 0 where the processor does not say */
+	struct {      /* an event whose delivery this exit cut short, to be delivered again */
+		bool valid;
+		bool is_irq; /* an external interrupt that the guest had taken */
+		struct event event;
+	} interrupted;
+	union {
+		struct {
+			u16 port;
+			u8 size; /* bytes an element: 1, 2, 4 */
+			bool in;
+			bool string; /* INS or OUTS */
+			bool rep;
+			u8 addrsize; /* of the string's address, bytes */
+		} io;
+		struct {
+			u8 vector;
+			bool has_error;
+			u32 error;
+			u64 address; /* #PF: the value for CR2 */
+		} exception;
+		struct {
+			gpa_t gpa;
+			u32 error; /* PF_* bits */
+		} memory;
+		struct {
+			u8 number; /* 0, 3, 4, 8: which control register */
+		} cr;
+	};
+};
+
+/**
+ * exit_handle() - do what an exit asks for. The one switch of the monitor.
+ * @vcpu: whose
+ * @exit: why
+ *
+ * Return: 0 to go on running the guest, or a negative errno: the VM cannot go on, and why has been
+ * put into vm->stop by vm_stop() or is told by the errno.
+ */
+int exit_handle(struct vcpu *vcpu, const struct exit *exit);
+
+#endif

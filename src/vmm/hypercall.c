@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* hypercall.c: the hypercalls of hypercall.h, and finding one by its number. */
+#include "lib/errno.h"
+#include "vmm/hypercall.h"
+#include "vmm/inject.h"
+#include "vmm/vcpu.h"
+
+static s64 call_version(struct vcpu *vcpu, const u64 args[4], void *opaque)
+{
+	(void)vcpu, (void)args, (void)opaque;
+	return 1;
+}
+
+static s64 call_print(struct vcpu *vcpu, const u64 args[4], void *opaque)
+{
+	(void)opaque;
+	vm_console_write(vcpu->vm, args[0]);
+	return 0;
+}
+
+static s64 call_exit(struct vcpu *vcpu, const u64 args[4], void *opaque)
+{
+	(void)opaque;
+	vcpu->vm->status = args[0];
+	vm_stop(vcpu->vm, VM_EXITED);
+	return 0;
+}
+
+static const struct hypercall_hook version = {.number = 0, .fn = call_version};
+static const struct hypercall_hook print_byte = {.number = 1, .fn = call_print};
+static const struct hypercall_hook exit_vm = {.number = 2, .fn = call_exit};
+HYPERCALL(version);
+HYPERCALL(print_byte);
+HYPERCALL(exit_vm);
+
+static const struct hypercall_hook *find(const struct vm *vm, u64 number)
+{
+	const struct hypercall_hook *const *it;
+
+	for (unsigned i = 0; i < vm->hooks.hypercall_count; i++) {
+		if (vm->hooks.hypercall[i].number == number)
+			return &vm->hooks.hypercall[i];
+	}
+	set_for_each (hypercalls, it) {
+		if ((*it)->number == number)
+			return *it;
+	}
+	return NULL;
+}
+
+int vcpu_hypercall_exit(struct vcpu *vcpu, const struct exit *exit)
+{
+	const u64 args[4] = {vcpu->gpr[GPR_RBX], vcpu->gpr[GPR_RCX], vcpu->gpr[GPR_RDX],
+			     vcpu->gpr[GPR_RSI]};
+	const struct hypercall_hook *call;
+
+	if (cpu->get_cpl(vcpu) != 0) {
+		vcpu_exception(vcpu, VEC_UD, 0);
+		return 0;
+	}
+	call = find(vcpu->vm, vcpu->gpr[GPR_RAX]);
+	vcpu->gpr[GPR_RAX] = call ? call->fn(vcpu, args, call->opaque) : -ENOSYS;
+	return vcpu_skip(vcpu, exit);
+}

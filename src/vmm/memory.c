@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * memory.c: the VM's memory map, the only place where a gpa_t becomes an hpa_t.
+ *
+ * The map is a sorted array; a VM has a handful of regions, and the first, low RAM, is where nearly
+ * every look-up ends, so a linear search from the start beats anything cleverer.
+ *
+ * Hooking a device over RAM splits the RAM region around it. The host memory under the hole is kept
+ * (vm->memory.blocks has the host memory as it was allocated) and freed with the rest.
+ */
+#include "host/host.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "vmm/memory.h"
+#include "vmm/paging_ops.h"
+#include "vmm/vm.h"
+
+static bool overlaps(const struct mem_region *r, gpa_t start, u64 size)
+{
+	return start.a < r->start.a + r->size && r->start.a < start.a + size;
+}
+
+/* Insert at its place in the order; the caller has checked that nothing overlaps. */
+static int insert(struct memory *m, const struct mem_region *region)
+{
+	unsigned i;
+
+	if (m->count == MEM_REGIONS)
+		return -ENOSPC;
+	for (i = m->count; i > 0 && m->regions[i - 1].start.a > region->start.a; i--)
+		m->regions[i] = m->regions[i - 1];
+	m->regions[i] = *region;
+	m->count++;
+	return 0;
+}
+
+static bool bad_range(gpa_t start, u64 size)
+{
+	return !size || !is_aligned(start.a, PAGE_SIZE) || !is_aligned(size, PAGE_SIZE) ||
+	       start.a + size < start.a;
+}
+
+int vm_add_ram(struct vm *vm, gpa_t start, u64 size, hpa_t host)
+{
+	struct memory *m = &vm->memory;
+	struct mem_region region = {.start = start, .size = size, .kind = MEM_RAM, .host = host};
+	int err;
+
+	if (bad_range(start, size) || !is_aligned(host.a, PAGE_SIZE))
+		return -EINVAL;
+	for (unsigned i = 0; i < m->count; i++) {
+		if (overlaps(&m->regions[i], start, size))
+			return -EEXIST;
+	}
+	err = insert(m, &region);
+	if (!err)
+		m->ram_size += size;
+	return err;
+}
+
+/*
+ * Cut [start, start + size) out of the RAM regions it lies in: nothing, a head, a tail or both are
+ * left of each. Room for the one region more that a split makes has been checked.
+ */
+static void punch_hole(struct memory *m, gpa_t start, u64 size)
+{
+	u64 end = start.a + size;
+
+	for (unsigned i = 0; i < m->count; i++) {
+		struct mem_region *r = &m->regions[i];
+		u64 r_end = r->start.a + r->size;
+		struct mem_region tail = *r;
+
+		if (r->kind != MEM_RAM || !overlaps(r, start, size))
+			continue;
+		m->ram_size -= min(end, r_end) - max(start.a, r->start.a);
+		r->size = start.a > r->start.a ? start.a - r->start.a : 0;
+		if (r_end > end) {
+			tail.start = GPA(end);
+			tail.size = r_end - end;
+			tail.host = hpa_add(tail.host, end - m->regions[i].start.a);
+			if (r->size)
+				insert(m, &tail);
+			else
+				*r = tail;
+		} else if (!r->size) {
+			m->count--;
+			memmove(r, r + 1, (m->count - i) * sizeof(*r));
+			i--;
+		}
+	}
+}
+
+int vm_hook_mem(struct vm *vm, gpa_t start, u64 size, const struct mem_hook *hook)
+{
+	struct memory *m = &vm->memory;
+	struct mem_region region = {.start = start, .size = size, .kind = MEM_MMIO, .hook = *hook};
+	int err;
+
+	if (bad_range(start, size))
+		return -EINVAL;
+	for (unsigned i = 0; i < m->count; i++) {
+		if (m->regions[i].kind == MEM_MMIO && overlaps(&m->regions[i], start, size))
+			return -EEXIST;
+	}
+	if (m->count + 2 > MEM_REGIONS)
+		return -ENOSPC;
+	punch_hole(m, start, size);
+	err = insert(m, &region);
+	if (!err && vm->paging && vm->paging_state)
+		err = vm->paging->remap(vm, start, size);
+	return err;
+}
+
+const struct mem_region *vm_region(const struct vm *vm, gpa_t gpa)
+{
+	const struct mem_region *r = vm->memory.regions;
+
+	for (unsigned i = 0; i < vm->memory.count; i++, r++) {
+		if (gpa.a - r->start.a < r->size)
+			return r;
+	}
+	return NULL;
+}
+
+void *vm_ptr(const struct vm *vm, gpa_t gpa, u64 size)
+{
+	const struct mem_region *r = vm_region(vm, gpa);
+	u64 offset;
+
+	if (unlikely(!r || r->kind != MEM_RAM))
+		return NULL;
+	offset = gpa.a - r->start.a;
+	if (unlikely(size > r->size - offset))
+		return NULL;
+	return hpa_ptr(hpa_add(r->host, offset));
+}
+
+int vm_read(const struct vm *vm, gpa_t gpa, void *to, u64 size)
+{
+	const void *from = vm_ptr(vm, gpa, size);
+
+	if (!from)
+		return -EFAULT;
+	memcpy(to, from, size);
+	return 0;
+}
+
+int vm_write(struct vm *vm, gpa_t gpa, const void *from, u64 size)
+{
+	void *to = vm_ptr(vm, gpa, size);
+
+	if (!to)
+		return -EFAULT;
+	memcpy(to, from, size);
+	return 0;
+}
+
+int vm_zero(struct vm *vm, gpa_t gpa, u64 size)
+{
+	void *to = vm_ptr(vm, gpa, size);
+
+	if (!to)
+		return -EFAULT;
+	memset(to, 0, size);
+	return 0;
+}
+
+/*
+ * Below 3 GiB a PC's memory is in one piece; what is more goes above 4 GiB, because devices live
+ * between.
+ */
+#define LOW_MAX	   (3 * GIB)
+#define HIGH_START (4 * GIB)
+
+static int add_block(struct vm *vm, gpa_t start, u64 size)
+{
+	struct mem_block *b = &vm->memory.blocks[vm->memory.block_count];
+	hpa_t host = pages_alloc(size, LARGE_SIZE);
+	u64 largest, available = pages_available(&largest);
+
+	if (!host.a)
+		return vm_fail(
+			vm, -ENOMEM,
+			"%llu MiB of memory are wanted in one piece; the machine has %llu MiB "
+			"left, the largest piece %llu MiB",
+			(unsigned long long)(size / MIB), (unsigned long long)(available / MIB),
+			(unsigned long long)(largest / MIB));
+	*b = (struct mem_block){.host = host, .size = size};
+	vm->memory.block_count++;
+	return vm_add_ram(vm, start, size, host);
+}
+
+int memory_create(struct vm *vm, u64 size)
+{
+	int err = add_block(vm, GPA(0), min(size, LOW_MAX));
+
+	if (!err && size > LOW_MAX)
+		err = add_block(vm, GPA(HIGH_START), size - LOW_MAX);
+	return err;
+}
+
+void memory_destroy(struct vm *vm)
+{
+	struct memory *m = &vm->memory;
+
+	for (unsigned i = 0; i < m->block_count; i++)
+		pages_free(m->blocks[i].host, m->blocks[i].size, true);
+	m->count = m->block_count = 0;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * memory.h: a VM's physical address space: RAM, memory-mapped devices, and holes between them.
+ *
+ * A small array of regions, sorted, that never overlap. What lies in no region is a hole: reads
+ * give all ones, writes are lost, as on a PC's bus.
+ */
+#ifndef VMM_MEMORY_H
+#define VMM_MEMORY_H
+
+#include "lib/types.h"
+
+struct vm;
+
+/* Callbacks of a memory-mapped device; @offset from the region's start, @size 1, 2, 4 or 8 bytes.
+ */
+struct mem_hook {
+	u64 (*read)(void *opaque, u64 offset, int size);
+	void (*write)(void *opaque, u64 offset, int size, u64 value);
+	void *opaque;
+};
+
+struct mem_region {
+	gpa_t start;
+	u64 size; /* bytes, whole pages */
+	enum { MEM_RAM, MEM_MMIO } kind;
+	hpa_t host;	      /* RAM: where it is */
+	struct mem_hook hook; /* MMIO */
+};
+
+#define MEM_REGIONS 32
+#define MEM_BLOCKS  2
+
+/* A piece of host memory that the VM was given, and that goes back when it ends. */
+struct mem_block {
+	hpa_t host;
+	u64 size;
+};
+
+struct memory {
+	struct mem_region regions[MEM_REGIONS];
+	unsigned count;
+	struct mem_block blocks[MEM_BLOCKS];
+	unsigned block_count;
+	u64 ram_size; /* bytes, all RAM regions together */
+};
+
+/**
+ * vm_add_ram() - give a VM memory.
+ * @start, @size: where, in whole pages
+ * @host: host memory for it
+ *
+ * Return: 0, -EINVAL if it is not page-aligned, -EEXIST if something is there, -ENOSPC.
+ */
+int vm_add_ram(struct vm *vm, gpa_t start, u64 size, hpa_t host);
+
+/**
+ * vm_hook_mem() - let a device answer a range of physical addresses. A range that was RAM stops
+ * being RAM.
+ * @start, @size: whole pages
+ * @hook: the callbacks, copied
+ *
+ * Return: 0, -EINVAL if not page-aligned, -EEXIST if another device is there, -ENOSPC.
+ */
+int vm_hook_mem(struct vm *vm, gpa_t start, u64 size, const struct mem_hook *hook);
+
+/** vm_region() - the region that holds an address, or NULL: a hole. */
+const struct mem_region *vm_region(const struct vm *vm, gpa_t gpa);
+
+/**
+ * vm_ptr() - host pointer to guest RAM.
+ * @gpa, @size: what is wanted, in bytes
+ *
+ * Return: the pointer, or NULL if not all of it is RAM of one region.
+ */
+void *vm_ptr(const struct vm *vm, gpa_t gpa, u64 size);
+
+/**
+ * vm_read(), vm_write(), vm_zero() - copy out of, copy into, and clear guest RAM.
+ * Return: 0, or -EFAULT if not all of it is RAM; nothing has been copied then.
+ */
+int vm_read(const struct vm *vm, gpa_t gpa, void *to, u64 size);
+int vm_write(struct vm *vm, gpa_t gpa, const void *from, u64 size);
+int vm_zero(struct vm *vm, gpa_t gpa, u64 size);
+
+/**
+ * memory_create() - give a new VM its memory, in pieces as large as the machine has them.
+ * @size: bytes, a multiple of LARGE_SIZE
+ *
+ * Return: 0, or -ENOMEM with a sentence in vm->reason.
+ */
+int memory_create(struct vm *vm, u64 size);
+
+/** memory_destroy() - give a VM's RAM back, scrubbed. */
+void memory_destroy(struct vm *vm);
+
+#endif

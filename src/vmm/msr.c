@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * msr.c: RDMSR and WRMSR.
+ *
+ * What moves with the guest at a world switch (FS and GS base, the system call registers) does not
+ * exit at all. The rest comes here: hooks of devices first, then the handful that every guest has.
+ * An MSR that nobody knows raises #GP, as on a processor that lacks it; systems probe with that.
+ */
+#include "host/host.h"
+#include "lib/errno.h"
+#include "vmm/inject.h"
+#include "vmm/vcpu.h"
+
+/* ---- EFER: APM vol. 2 §3.1.7 ------------------------------------------------------------------
+ */
+
+#define EXT_FEATURES 0x80000001
+#define EDX_SYSCALL  BIT(11)
+#define EDX_NX	     BIT(20)
+#define EDX_FFXSR    BIT(25)
+#define EDX_LM	     BIT(29)
+
+static u64 efer_allowed(struct vcpu *vcpu)
+{
+	u32 edx = vcpu_cpuid(vcpu, EXT_FEATURES, 0).edx;
+
+	return ((edx & EDX_SYSCALL) ? EFER_SCE : 0) | ((edx & EDX_NX) ? EFER_NXE : 0) |
+	       ((edx & EDX_FFXSR) ? EFER_FFXSR : 0) | ((edx & EDX_LM) ? EFER_LME | EFER_LMA : 0);
+}
+
+static int write_efer(struct vcpu *vcpu, u64 value)
+{
+	u64 old = vcpu_get(vcpu, VREG_EFER);
+
+	if (value & ~efer_allowed(vcpu))
+		return -EPERM;
+	if ((old ^ value) & EFER_LME && vcpu_get(vcpu, VREG_CR0) & CR0_PG)
+		return -EPERM;
+	/* LMA is the processor's to set; what is written there does not count. */
+	value = (value & ~EFER_LMA) | (old & EFER_LMA);
+	vcpu_set(vcpu, VREG_EFER, value);
+	if ((old ^ value) & EFER_NXE)
+		cpu->flush(vcpu); /* translations were cached under the other meaning of bit 63 */
+	return 0;
+}
+
+/* ---- memory types: stored, and without effect
+ * ----------------------------------------------------
+ *
+ * The guest's MTRRs would say how its physical addresses are cached; ours already do that for the
+ * memory beneath. They are kept so that a system finds them as it left them.
+ */
+
+#define MTRR_VARIABLE 8
+#define MTRR_CAP      (MTRR_VARIABLE | BIT(8) | BIT(10)) /* fixed ranges, write combining */
+
+static u64 *mtrr(struct vm *vm, u32 msr)
+{
+	if (msr - MSR_MTRR_PHYS_BASE < 2 * MTRR_VARIABLE)
+		return &vm->mtrr.variable[msr - MSR_MTRR_PHYS_BASE];
+	if (msr == MSR_MTRR_FIX_64K)
+		return &vm->mtrr.fixed[0];
+	if (msr - MSR_MTRR_FIX_16K < 2)
+		return &vm->mtrr.fixed[1 + msr - MSR_MTRR_FIX_16K];
+	if (msr - MSR_MTRR_FIX_4K < 8)
+		return &vm->mtrr.fixed[3 + msr - MSR_MTRR_FIX_4K];
+	if (msr == MSR_MTRR_DEF_TYPE)
+		return &vm->mtrr.def_type;
+	return NULL;
+}
+
+static bool pat_valid(u64 value)
+{
+	for (int i = 0; i < 8; i++) {
+		u8 type = value >> 8 * i;
+
+		if (type > 7 || type == 2 || type == 3)
+			return false;
+	}
+	return true;
+}
+
+/* ---- the table of the rest ---------------------------------------------------------------------
+ */
+
+/* Read as this, and writes are lost: what systems look at and cope with finding nothing in. */
+static const struct {
+	u32 msr;
+	u64 value;
+} constants[] = {
+	{MSR_APIC_BASE, 0xfee00100}, /* switched off; the boot processor */
+	{MSR_BIOS_SIGN, 0},	     /* microcode: no update was loaded */
+	{MSR_MTRR_CAP, MTRR_CAP},    /* */
+	{MSR_MISC_ENABLE, 1},	     /* fast strings */
+	{MSR_DEBUGCTL, 0},	     /* */
+	{MSR_SYSCFG, 0},	     /* */
+	{MSR_HWCR, 0},		     /* */
+};
+
+static int read_msr(struct vcpu *vcpu, u32 msr, u64 *value)
+{
+	const u64 *m = mtrr(vcpu->vm, msr);
+
+	if (m) {
+		*value = *m;
+		return 0;
+	}
+	switch (msr) {
+	case MSR_EFER:
+		*value = vcpu_get(vcpu, VREG_EFER);
+		return 0;
+	case MSR_PAT:
+		*value = vcpu_get(vcpu, VREG_PAT);
+		return 0;
+	case MSR_TSC:
+		*value = rdtsc() + vcpu->tsc_offset;
+		return 0;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(constants); i++) {
+		if (constants[i].msr == msr) {
+			*value = constants[i].value;
+			return 0;
+		}
+	}
+	return -EPERM;
+}
+
+static int write_msr(struct vcpu *vcpu, u32 msr, u64 value)
+{
+	u64 *m = mtrr(vcpu->vm, msr);
+
+	if (m) {
+		*m = value;
+		return 0;
+	}
+	switch (msr) {
+	case MSR_EFER:
+		return write_efer(vcpu, value);
+	case MSR_PAT:
+		if (!pat_valid(value))
+			return -EPERM;
+		vcpu_set(vcpu, VREG_PAT, value);
+		return 0;
+	case MSR_TSC:
+		vcpu->tsc_offset = value - rdtsc();
+		cpu->set_tsc_offset(vcpu, vcpu->tsc_offset);
+		return 0;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(constants); i++) {
+		if (constants[i].msr == msr)
+			return 0;
+	}
+	return -EPERM;
+}
+
+static const struct msr_hook *find_hook(const struct hooks *h, u32 msr)
+{
+	for (unsigned i = 0; i < h->msr_count; i++) {
+		if (msr - h->msr[i].first <= h->msr[i].last - h->msr[i].first)
+			return &h->msr[i];
+	}
+	return NULL;
+}
+
+int vcpu_msr_exit(struct vcpu *vcpu, const struct exit *exit)
+{
+	u32 msr = vcpu->gpr[GPR_RCX];
+	u64 value = (u32)vcpu->gpr[GPR_RAX] | vcpu->gpr[GPR_RDX] << 32;
+	const struct msr_hook *hook = find_hook(&vcpu->vm->hooks, msr);
+	int err = -EPERM;
+
+	if (exit->kind == EXIT_WRMSR) {
+		if (!hook)
+			err = write_msr(vcpu, msr, value);
+		else if (hook->write)
+			err = hook->write(vcpu, msr, value, hook->opaque);
+	} else {
+		if (!hook)
+			err = read_msr(vcpu, msr, &value);
+		else if (hook->read)
+			err = hook->read(vcpu, msr, &value, hook->opaque);
+		if (!err) {
+			vcpu->gpr[GPR_RAX] = (u32)value;
+			vcpu->gpr[GPR_RDX] = value >> 32;
+		}
+	}
+	if (err == -EPERM) {
+		vcpu_exception(vcpu, VEC_GP, 0);
+		return 0;
+	}
+	return err ? err : vcpu_skip(vcpu, exit);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * report.c: telling people how a VM ended, and what its processor looked like when it was a fault.
+ */
+#include "lib/print.h"
+#include "vmm/trace.h"
+#include "vmm/vcpu.h"
+
+#define LAST_EXITS 8
+
+static unsigned long long reg(struct vcpu *vcpu, enum vreg r)
+{
+	return vcpu_get(vcpu, r);
+}
+
+static void print_segments(struct vcpu *vcpu)
+{
+	static const char *const names[] = {"ES", "CS", "SS", "DS", "FS", "GS", "LDTR", "TR"};
+	struct segment s;
+
+	for (enum seg i = 0; i < SEG_COUNT; i++) {
+		cpu->get_seg(vcpu, i, &s);
+		print("  %-4s %04x base %016llx limit %08x attributes %03x\n", names[i], s.selector,
+		      (unsigned long long)s.base, s.limit, s.attrib);
+	}
+}
+
+static void print_code(struct vcpu *vcpu)
+{
+	gva_t gva = vcpu_linear(vcpu, SEG_CS, vcpu_get(vcpu, VREG_RIP));
+	struct walk walk;
+	const u8 *p = NULL;
+
+	if (!vcpu_translate(vcpu, gva, WALK_FETCH | WALK_PEEK, &walk))
+		p = vm_ptr(vcpu->vm, walk.gpa, 1);
+	print("  code");
+	for (u64 i = 0; p && i < INSN_MAX && (gva.a & (PAGE_SIZE - 1)) + i < PAGE_SIZE; i++)
+		print(" %02x", p[i]);
+	print("%s\n", p ? "" : " at RIP is not mapped");
+}
+
+void report_registers(struct vcpu *vcpu)
+{
+	static const char *const names[] = {"RAX", "RCX", "RDX", "RBX", "RSP", "RBP", "RSI", "RDI",
+					    "R8 ", "R9 ", "R10", "R11", "R12", "R13", "R14", "R15"};
+
+	for (enum gpr i = 0; i < GPR_COUNT; i++)
+		print("%s%s %016llx%s", i % 4 ? " " : "  ", names[i],
+		      (unsigned long long)vcpu_gpr(vcpu, i), i % 4 == 3 ? "\n" : "");
+	print("  RIP %016llx RFLAGS %08llx EFER %04llx\n", reg(vcpu, VREG_RIP),
+	      reg(vcpu, VREG_RFLAGS), reg(vcpu, VREG_EFER));
+	print("  CR0 %08llx CR2 %016llx CR3 %016llx CR4 %08llx\n", reg(vcpu, VREG_CR0),
+	      reg(vcpu, VREG_CR2), reg(vcpu, VREG_CR3), reg(vcpu, VREG_CR4));
+	print_segments(vcpu);
+	print_code(vcpu);
+}
+
+void report_stop(struct vm *vm)
+{
+	switch (vm->state) {
+	case VM_EXITED:
+		print("\ncasita: %s: exited with status %u\n", vm->name, vm->status);
+		return;
+	case VM_RESET:
+		print("\ncasita: %s: reset\n", vm->name);
+		return;
+	case VM_POWEROFF:
+		print("\ncasita: %s: powered off (halted with interrupts disabled)\n", vm->name);
+		return;
+	case VM_SHUTDOWN:
+		print("\ncasita: %s: triple fault\n", vm->name);
+		break;
+	case VM_FAILED:
+		print("\ncasita: %s: stopped: %s\n", vm->name, vm->reason);
+		break;
+	case VM_RUNNING:
+		return;
+	}
+	report_registers(vm->vcpu);
+	trace_last(vm, LAST_EXITS);
+}

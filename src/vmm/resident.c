@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * resident.c: guest state that stays in the processor while Casita runs.
+ *
+ * No back end saves the x87, SSE and AVX registers, XCR0, the debug address registers or TSC_AUX at
+ * an exit, and Casita is compiled to use none of them. So they are simply left where they are: an
+ * exit costs nothing for them. Only when another virtual CPU gets the processor are they exchanged.
+ *
+ * The area of XSAVE is as large as CPUID leaf 0xd says for everything that the processor has. While
+ * it is saved or loaded XCR0 must name all of that, whatever the guest's own XCR0 is (APM vol. 2
+ * §11.5).
+ */
+#include "host/host.h"
+#include "lib/errno.h"
+#include "vmm/vcpu.h"
+
+#define XSAVE_ALIGN  64
+#define FXSAVE_BYTES 512
+#define FCW_RESET    0x037f
+#define MXCSR_RESET  0x1f80
+#define MXCSR_OFFSET 24
+#define LEAF_XSAVE   0x0d
+#define EXT_FEATURES 0x80000001
+#define EDX_RDTSCP   BIT(27)
+#define ECX_XSAVE    BIT(26)
+#define XCR0_X87     1
+
+struct resident {
+	void *area; /* XSAVE or FXSAVE format */
+	u64 xcr0;
+	u64 dr[4];
+	u64 tsc_aux;
+};
+
+static struct {
+	bool known;
+	bool xsave;
+	bool rdtscp;
+	u64 features; /* all that XCR0 may name */
+	u64 bytes;
+} machine;
+
+static struct vcpu *holder; /* whose state the processor holds */
+
+static void know_machine(void)
+{
+	struct cpuid_regs r;
+
+	if (machine.known)
+		return;
+	machine.known = true;
+	machine.bytes = FXSAVE_BYTES;
+	machine.rdtscp = cpuid(EXT_FEATURES, 0).edx & EDX_RDTSCP;
+	machine.xsave = cpuid(1, 0).ecx & ECX_XSAVE;
+	write_cr0((read_cr0() | CR0_MP | CR0_NE) & ~(CR0_EM | CR0_TS));
+	write_cr4(read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT | (machine.xsave ? CR4_OSXSAVE : 0));
+	if (machine.xsave) {
+		r = cpuid(LEAF_XSAVE, 0);
+		machine.features = (u64)r.edx << 32 | r.eax;
+		machine.bytes = r.ecx;
+	}
+}
+
+static u64 area_size(void)
+{
+	return align_up(machine.bytes, PAGE_SIZE);
+}
+
+int resident_create(struct vcpu *vcpu)
+{
+	struct resident *r = kalloc(sizeof(*r));
+	u8 *area;
+
+	know_machine();
+	if (!r)
+		return -ENOMEM;
+	vcpu->resident = r;
+	area = r->area = pages_alloc_zero(area_size(), PAGE_SIZE);
+	if (!area)
+		return -ENOMEM;
+	/* As after reset. For XSAVE, an empty header means "all in its initial state". */
+	*(u16 *)area = FCW_RESET;
+	*(u32 *)(area + MXCSR_OFFSET) = MXCSR_RESET;
+	r->xcr0 = XCR0_X87;
+	if (machine.rdtscp)
+		cpu->pass_msr(vcpu->vm, MSR_TSC_AUX, true, true);
+	return 0;
+}
+
+void resident_destroy(struct vcpu *vcpu)
+{
+	struct resident *r = vcpu->resident;
+
+	if (holder == vcpu)
+		holder = NULL;
+	if (!r)
+		return;
+	if (r->area)
+		pages_free(ptr_hpa(r->area), area_size(), true);
+	kfree(r, sizeof(*r));
+	vcpu->resident = NULL;
+}
+
+static void save(struct resident *r)
+{
+	if (machine.xsave) {
+		r->xcr0 = xgetbv(0);
+		xsetbv(0, machine.features);
+		xsave(r->area, machine.features);
+	} else {
+		fxsave(r->area);
+	}
+	r->dr[0] = read_dr0();
+	r->dr[1] = read_dr1();
+	r->dr[2] = read_dr2();
+	r->dr[3] = read_dr3();
+	if (machine.rdtscp)
+		r->tsc_aux = rdmsr(MSR_TSC_AUX);
+}
+
+static void load(const struct resident *r)
+{
+	if (machine.xsave) {
+		xsetbv(0, machine.features);
+		xrstor(r->area, machine.features);
+		xsetbv(0, r->xcr0);
+	} else {
+		fxrstor(r->area);
+	}
+	write_dr0(r->dr[0]);
+	write_dr1(r->dr[1]);
+	write_dr2(r->dr[2]);
+	write_dr3(r->dr[3]);
+	if (machine.rdtscp)
+		wrmsr(MSR_TSC_AUX, r->tsc_aux);
+}
+
+void resident_load(struct vcpu *vcpu)
+{
+	if (likely(holder == vcpu))
+		return;
+	if (holder)
+		save(holder->resident);
+	load(vcpu->resident);
+	holder = vcpu;
+}

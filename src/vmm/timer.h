@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * timer.h: things that must happen at a time. Tickless: the machine's timer is armed for the
+ * earliest deadline only, and nothing at all happens in between. Times are host_now()'s
+ * nanoseconds.
+ */
+#ifndef VMM_TIMER_H
+#define VMM_TIMER_H
+
+#include "lib/types.h"
+
+struct timer {
+	u64 when;
+	void (*fn)(void *opaque);
+	void *opaque;
+	struct timer *next;
+	bool armed;
+};
+
+/** timer_init() - prepare a timer, disarmed; @fn is called with @opaque when it expires. */
+void timer_init(struct timer *t, void (*fn)(void *opaque), void *opaque);
+/** timer_arm() - let it expire at @when (host_now() time); moves it if it is armed. */
+void timer_arm(struct timer *t, u64 when);
+/** timer_cancel() - disarm it; fine if it is not armed. */
+void timer_cancel(struct timer *t);
+
+/** timers_next() - the earliest deadline, or UINT64_MAX. */
+u64 timers_next(void);
+/** timers_run() - call what has expired by @now. Functions may arm timers again. */
+void timers_run(u64 now);
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* trace.c: counting exits and remembering the last ones; see trace.h. */
+#include "host/cpu.h"
+#include "host/host.h"
+#include "lib/errno.h"
+#include "lib/print.h"
+#include "vmm/trace.h"
+#include "vmm/vm.h"
+
+int trace_create(struct vm *vm)
+{
+	vm->trace = pages_alloc_zero(sizeof(*vm->trace), PAGE_SIZE);
+	if (!vm->trace)
+		return -ENOMEM;
+	vm->trace->start = vm->trace->left = rdtsc();
+	vm->trace->last = &vm->trace->ring[TRACE_RING - 1];
+	return 0;
+}
+
+void trace_destroy(struct vm *vm)
+{
+	if (vm->trace)
+		pages_free(ptr_hpa(vm->trace), sizeof(*vm->trace), false);
+	vm->trace = NULL;
+}
+
+void trace_print(const struct vm *vm)
+{
+	const struct trace *t = vm->trace;
+	u64 outside = 0;
+
+	print("casita: %s: exits\n", vm->name);
+	print("  %-12s %12s %16s %10s\n", "kind", "count", "ticks outside", "each");
+	for (unsigned k = 0; k < EXIT_KIND_COUNT; k++) {
+		if (!t->count[k])
+			continue;
+		outside += t->outside[k];
+		print("  %-12s %12llu %16llu %10llu\n", exit_kind_name(k),
+		      (unsigned long long)t->count[k], (unsigned long long)t->outside[k],
+		      (unsigned long long)(t->outside[k] / t->count[k]));
+	}
+	print("  %-12s %12llu %16llu\n", "total", (unsigned long long)t->total,
+	      (unsigned long long)outside);
+	print("  %-12s %12s %16llu\n", "inside", "",
+	      (unsigned long long)(t->left - t->start - outside));
+}
+
+void trace_last(const struct vm *vm, unsigned n)
+{
+	const struct trace *t = vm->trace;
+	u64 first = t->total > n ? t->total - n : 0;
+
+	if (!t->total)
+		return;
+	print("casita: %s: the last exits:\n", vm->name);
+	for (u64 i = first; i < t->total; i++) {
+		const struct trace_entry *e = &t->ring[i % TRACE_RING];
+
+		print("  %-12s code %#llx info %#llx, %#llx rip %#llx\n",
+		      exit_kind_name(e->exit.kind), (unsigned long long)e->exit.code,
+		      (unsigned long long)e->exit.info1, (unsigned long long)e->exit.info2,
+		      (unsigned long long)e->exit.rip);
+	}
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* vcpu.c: making and taking apart a virtual CPU. */
+#include "host/host.h"
+#include "lib/errno.h"
+#include "vmm/paging_ops.h"
+#include "vmm/skip.h"
+#include "vmm/vcpu.h"
+
+/* The control registers that a test asks us to emulate though the processor could do it. */
+static void trap_control_registers(struct vcpu *vcpu)
+{
+	for (enum intercept i = INTERCEPT_CR0_WRITE; i <= INTERCEPT_CR4_READ; i++)
+		cpu->intercept(vcpu, i, true);
+}
+
+int vcpu_create(struct vm *vm)
+{
+	struct vcpu *vcpu = kalloc(sizeof(*vcpu));
+	int err;
+
+	if (!vcpu)
+		return -ENOMEM;
+	vm->vcpu = vcpu;
+	vcpu->vm = vm;
+	vcpu->offered = vcpu->redeliver = -1;
+	err = cpu->vcpu_create(vcpu);
+	if (err)
+		return err;
+	/* CR4 decides which features are on, and must not show bits that CPUID hides. */
+	cpu->intercept(vcpu, INTERCEPT_CR4_WRITE, true);
+	if (vm->config->trap_cr)
+		trap_control_registers(vcpu);
+	cpuid_create(vcpu);
+	err = resident_create(vcpu);
+	if (!err)
+		err = skip_create(vcpu);
+	if (err)
+		return err;
+	return vm->paging->vcpu_create(vcpu);
+}
+
+void vcpu_destroy(struct vm *vm)
+{
+	struct vcpu *vcpu = vm->vcpu;
+
+	if (!vcpu)
+		return;
+	resident_destroy(vcpu);
+	skip_destroy(vcpu);
+	cpu->vcpu_destroy(vcpu);
+	kfree(vcpu, sizeof(*vcpu));
+	vm->vcpu = NULL;
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vcpu.h: what the monitor's files share about a virtual CPU: reading the instruction that exited,
+ * reaching memory through the guest's own page tables, and the handlers behind the exit switch.
+ */
+#ifndef VMM_VCPU_H
+#define VMM_VCPU_H
+
+#include "host/cpu.h"
+#include "lib/types.h"
+#include "vmm/exit.h"
+#include "vmm/inject.h"
+#include "vmm/vm.h"
+#include "x86/decode.h"
+#include "x86/walk.h"
+
+/* ---- fetch.c --------------------------------------------------------------------------------- */
+
+/** vcpu_code_size() - is the guest running 16, 32 or 64-bit code? */
+enum code_size vcpu_code_size(struct vcpu *vcpu);
+
+/** vcpu_walk_regs() - the registers that a walk of the guest's tables depends on. */
+void vcpu_walk_regs(struct vcpu *vcpu, struct walk_regs *regs);
+
+/**
+ * vcpu_translate() - what a guest virtual address means, by the guest's page tables.
+ * @access: WALK_* bits; whether the guest is in user mode is looked up
+ *
+ * Return: as walk_guest().
+ */
+int vcpu_translate(struct vcpu *vcpu, gva_t gva, u32 access, struct walk *walk);
+
+/**
+ * vcpu_insn() - read and decode the instruction that exited.
+ * @insn: the result
+ *
+ * Return: 0; -EAGAIN: it could not be fetched, and the guest has been given the fault; another
+ * errno: the bytes are no instruction, which the processor saw otherwise: vm->reason says more.
+ */
+int vcpu_insn(struct vcpu *vcpu, struct insn *insn);
+
+/**
+ * vcpu_skip() - go behind the instruction that exited: by the processor's word for where that is,
+ * or by decoding it (skip.c).
+ *
+ * Return: 0, or as vcpu_insn(), less -EAGAIN.
+ */
+int vcpu_skip(struct vcpu *vcpu, const struct exit *exit);
+
+/**
+ * vcpu_access() - copy between a buffer and guest virtual memory, with the guest's present rights.
+ * @gva: linear address; @size: bytes; may cross a page
+ * @access: WALK_WRITE to write to the guest, 0 to read from it
+ *
+ * Return: 0; -EAGAIN: a page fault, given to the guest; -EFAULT: no RAM there.
+ */
+int vcpu_access(struct vcpu *vcpu, gva_t gva, void *buffer, u64 size, u32 access);
+
+/** vcpu_probe() - would vcpu_access() succeed? If not, the same fault is given to the guest. */
+int vcpu_probe(struct vcpu *vcpu, gva_t gva, u64 size, u32 access);
+
+/** vcpu_linear() - segment and offset to a linear address (APM vol. 2 §4.5.3 for 64-bit code). */
+gva_t vcpu_linear(struct vcpu *vcpu, enum seg seg, u64 offset);
+
+/** vcpu_operand() - vcpu_access() to an instruction's memory operand. */
+int vcpu_operand(struct vcpu *vcpu, const struct insn *insn, void *buffer, u64 size, u32 access);
+
+/** vcpu_wrap() - an instruction pointer as the code's size keeps it: IP wraps at 64 KiB. */
+u64 vcpu_wrap(u64 rip, enum code_size code);
+
+/* ---- handlers, each 0 or a negative errno that stops the VM -----------------------------------
+ */
+
+int vcpu_cpuid_exit(struct vcpu *vcpu, const struct exit *exit);     /* cpuid.c */
+int vcpu_io_exit(struct vcpu *vcpu, const struct exit *exit);	     /* io.c */
+int vcpu_msr_exit(struct vcpu *vcpu, const struct exit *exit);	     /* msr.c */
+int vcpu_cr_exit(struct vcpu *vcpu, const struct exit *exit);	     /* cr.c */
+int vcpu_hypercall_exit(struct vcpu *vcpu, const struct exit *exit); /* hypercall.c */
+int vcpu_mmio_exit(struct vcpu *vcpu, const struct exit *exit);	     /* mmio.c */
+
+/** cpuid_create() - work out what this guest's CPUID will say; its hooks are set by now. */
+void cpuid_create(struct vcpu *vcpu);
+/** vcpu_cpuid() - what the guest's CPUID shall say. */
+struct cpuid_regs vcpu_cpuid(struct vcpu *vcpu, u32 leaf, u32 subleaf);
+
+/* ---- resident.c: state that stays in the processor between exits --------------------------------
+ */
+
+int resident_create(struct vcpu *vcpu);
+void resident_destroy(struct vcpu *vcpu);
+/** resident_load() - see that the processor holds this virtual CPU's FPU, debug registers, …. */
+void resident_load(struct vcpu *vcpu);
+
+/* ---- vcpu.c ------------------------------------------------------------------------------------
+ */
+
+int vcpu_create(struct vm *vm);
+void vcpu_destroy(struct vm *vm);
+
+/* ---- run.c -------------------------------------------------------------------------------------
+ */
+
+/** vmm_init() - choose and turn on a back end. Return: 0, or a negative errno, having said why. */
+int vmm_init(void);
+/** vmm_run() - run VMs, in turns, until all have stopped. */
+void vmm_run(struct vm **vms, unsigned count);
+
+/* ---- report.c ----------------------------------------------------------------------------------
+ */
+
+/** report_stop() - say how a VM ended, with its registers if it was a fault. */
+void report_stop(struct vm *vm);
+/** report_registers() - a page of registers, and the bytes at RIP. */
+void report_registers(struct vcpu *vcpu);
+
+#endif

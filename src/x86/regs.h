@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * regs.h: the registers of an x86 processor, as the manuals number and name their bits.
+ * APM vol. 2 chapter 3; SDM vol. 3A chapter 2.
+ */
+#ifndef X86_REGS_H
+#define X86_REGS_H
+
+#include "lib/types.h"
+
+/* General registers, in the order in which instructions encode them (APM vol. 3 §1.4). */
+enum gpr {
+	GPR_RAX,
+	GPR_RCX,
+	GPR_RDX,
+	GPR_RBX,
+	GPR_RSP,
+	GPR_RBP,
+	GPR_RSI,
+	GPR_RDI,
+	GPR_R8,
+	GPR_R9,
+	GPR_R10,
+	GPR_R11,
+	GPR_R12,
+	GPR_R13,
+	GPR_R14,
+	GPR_R15,
+	GPR_COUNT
+};
+
+/* Segment registers; the first six in the order in which instructions encode them. */
+enum seg { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR, SEG_COUNT };
+
+/* RFLAGS */
+#define RFLAGS_CF      BIT(0)
+#define RFLAGS_ONE     BIT(1) /* always set */
+#define RFLAGS_PF      BIT(2)
+#define RFLAGS_AF      BIT(4)
+#define RFLAGS_ZF      BIT(6)
+#define RFLAGS_SF      BIT(7)
+#define RFLAGS_TF      BIT(8)
+#define RFLAGS_IF      BIT(9)
+#define RFLAGS_DF      BIT(10)
+#define RFLAGS_OF      BIT(11)
+#define RFLAGS_IOPL    (3ull << 12)
+#define RFLAGS_NT      BIT(14)
+#define RFLAGS_RF      BIT(16)
+#define RFLAGS_VM      BIT(17)
+#define RFLAGS_AC      BIT(18)
+#define RFLAGS_VIF     BIT(19)
+#define RFLAGS_VIP     BIT(20)
+#define RFLAGS_ID      BIT(21)
+
+/* CR0 */
+#define CR0_PE	       BIT(0)
+#define CR0_MP	       BIT(1)
+#define CR0_EM	       BIT(2)
+#define CR0_TS	       BIT(3)
+#define CR0_ET	       BIT(4)
+#define CR0_NE	       BIT(5)
+#define CR0_WP	       BIT(16)
+#define CR0_AM	       BIT(18)
+#define CR0_NW	       BIT(29)
+#define CR0_CD	       BIT(30)
+#define CR0_PG	       BIT(31)
+
+/* CR4 */
+#define CR4_VME	       BIT(0)
+#define CR4_PVI	       BIT(1)
+#define CR4_TSD	       BIT(2)
+#define CR4_DE	       BIT(3)
+#define CR4_PSE	       BIT(4)
+#define CR4_PAE	       BIT(5)
+#define CR4_MCE	       BIT(6)
+#define CR4_PGE	       BIT(7)
+#define CR4_PCE	       BIT(8)
+#define CR4_OSFXSR     BIT(9)
+#define CR4_OSXMMEXCPT BIT(10)
+#define CR4_UMIP       BIT(11)
+#define CR4_LA57       BIT(12)
+#define CR4_VMXE       BIT(13)
+#define CR4_FSGSBASE   BIT(16)
+#define CR4_PCIDE      BIT(17)
+#define CR4_OSXSAVE    BIT(18)
+#define CR4_SMEP       BIT(20)
+#define CR4_SMAP       BIT(21)
+#define CR4_PKE	       BIT(22)
+#define CR4_CET	       BIT(23)
+
+/* EFER */
+#define EFER_SCE       BIT(0)
+#define EFER_LME       BIT(8)
+#define EFER_LMA       BIT(10)
+#define EFER_NXE       BIT(11)
+#define EFER_SVME      BIT(12)
+#define EFER_LMSLE     BIT(13)
+#define EFER_FFXSR     BIT(14)
+#define EFER_TCE       BIT(15)
+
+/* What the registers hold after reset (APM vol. 2 table 14-1). */
+#define CR0_RESET      (CR0_CD | CR0_NW | CR0_ET)
+#define DR6_RESET      0xffff0ff0ull
+#define DR7_RESET      0x400ull
+#define PAT_RESET      0x0007040600070406ull
+#define RFLAGS_RESET   RFLAGS_ONE
+
+/* Exception vectors (APM vol. 2 §8.2). */
+enum vector {
+	VEC_DE = 0,
+	VEC_DB = 1,
+	VEC_NMI = 2,
+	VEC_BP = 3,
+	VEC_OF = 4,
+	VEC_BR = 5,
+	VEC_UD = 6,
+	VEC_NM = 7,
+	VEC_DF = 8,
+	VEC_TS = 10,
+	VEC_NP = 11,
+	VEC_SS = 12,
+	VEC_GP = 13,
+	VEC_PF = 14,
+	VEC_MF = 16,
+	VEC_AC = 17,
+	VEC_MC = 18,
+	VEC_XM = 19,
+	VEC_CP = 21,
+};
+
+/* The vectors that push an error code, as a bit mask. */
+#define VECTORS_WITH_ERROR                                                                   \
+	(BIT(VEC_DF) | BIT(VEC_TS) | BIT(VEC_NP) | BIT(VEC_SS) | BIT(VEC_GP) | BIT(VEC_PF) | \
+	 BIT(VEC_AC) | BIT(VEC_CP))
+
+/* #PF error code (APM vol. 2 §8.4.2). */
+#define PF_PRESENT	   BIT(0) /* clear: a table entry on the way was not present */
+#define PF_WRITE	   BIT(1)
+#define PF_USER		   BIT(2)
+#define PF_RSVD		   BIT(3) /* a reserved bit was set in a table entry */
+#define PF_FETCH	   BIT(4) /* an instruction fetch, when NX or SMEP is on */
+
+/* Model-specific registers that we know by name (APM vol. 2 appendix A). */
+#define MSR_TSC		   0x10
+#define MSR_APIC_BASE	   0x1b
+#define MSR_SPEC_CTRL	   0x48
+#define MSR_PRED_CMD	   0x49
+#define MSR_BIOS_SIGN	   0x8b
+#define MSR_MTRR_CAP	   0xfe
+#define MSR_ARCH_CAPS	   0x10a
+#define MSR_SYSENTER_CS	   0x174
+#define MSR_SYSENTER_ESP   0x175
+#define MSR_SYSENTER_EIP   0x176
+#define MSR_MCG_CAP	   0x179
+#define MSR_MCG_STATUS	   0x17a
+#define MSR_MISC_ENABLE	   0x1a0
+#define MSR_DEBUGCTL	   0x1d9
+#define MSR_MTRR_PHYS_BASE 0x200 /* base and mask in turns, 0x200-0x20f */
+#define MSR_MTRR_FIX_64K   0x250
+#define MSR_MTRR_FIX_16K   0x258 /* and 0x259 */
+#define MSR_MTRR_FIX_4K	   0x268 /* 0x268-0x26f */
+#define MSR_PAT		   0x277
+#define MSR_MTRR_DEF_TYPE  0x2ff
+#define MSR_EFER	   0xc0000080
+#define MSR_STAR	   0xc0000081
+#define MSR_LSTAR	   0xc0000082
+#define MSR_CSTAR	   0xc0000083
+#define MSR_SFMASK	   0xc0000084
+#define MSR_FS_BASE	   0xc0000100
+#define MSR_GS_BASE	   0xc0000101
+#define MSR_KERNEL_GS_BASE 0xc0000102
+#define MSR_TSC_AUX	   0xc0000103
+#define MSR_SYSCFG	   0xc0010010
+#define MSR_HWCR	   0xc0010015
+#define MSR_VM_CR	   0xc0010114
+#define MSR_VM_HSAVE_PA	   0xc0010117
+
+#endif

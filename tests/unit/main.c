@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * main.c: runs every suite of unit tests that was linked in; its exit status is zero if all passed.
+ *
+ * The suites come out of a linker set, so their order is the linker's and no list needs care. Check
+ * runs each test in a child process (CK_FORK=no: in this one, for a debugger; CK_RUN_SUITE=name:
+ * only that suite).
+ */
+#include <stdlib.h>
+#include "suite.h"
+
+SET_DECLARE(suites, suite_fn);
+
+int main(void)
+{
+	SRunner *runner = srunner_create(NULL);
+	suite_fn *const *suite;
+	int failed;
+
+	set_for_each (suites, suite)
+		srunner_add_suite(runner, (*suite)());
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner) || !srunner_ntests_run(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

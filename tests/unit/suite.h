@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * suite.h: how a file of unit tests joins the test program.
+ *
+ * A test_NAME.c defines one function that builds its Check suite and puts it into the linker set:
+ *
+ *	static Suite *pic_suite(void) { … }
+ *	SET_ADD(suites, suite_fn, pic_suite);
+ *
+ * and the Makefile learns in one line which sources of src/ it tests.
+ */
+#ifndef TESTS_UNIT_SUITE_H
+#define TESTS_UNIT_SUITE_H
+
+#include <check.h>
+#include "lib/set.h"
+
+typedef Suite *suite_fn(void);
+
+#endif
