@@ -56,7 +56,7 @@ static void check_masked(void)
 		__asm__ volatile("sti\n hlt\n cli" ::: "memory");
 		ticks++;
 	}
-	pit_stop();
+	irq_init();
 	/* Each HLT ended by an interrupt of its own; a few more may have come while awake. */
 	check_equal("sleeps", ticks, 10);
 	check("sleeps-interrupts", count >= 10);
@@ -88,7 +88,7 @@ void guest(void)
 	WAKES("prefixed-later", sti_hlt_prefixed, false, 4);
 	check_registers();
 	check_masked();
-	pit_stop();
+	irq_init();
 
 	probe(user_hlt, &s);
 	check_fault("ring3", user_hlt, &s, VEC_GP, 0, 0);

@@ -30,7 +30,7 @@ CODE(after_wrmsr, "sti\n wrmsr\n cli");
 CODE(after_cr, "sti\n mov %cr0, %" REG "bx\n cli");
 CODE(after_sti_sti, "sti\n sti\n cli"); /* the second STI finds IF set: no new shadow */
 CODE(at_popf, "push %" REG "bx\n popf\n cli");
-CODE(unmasked, "sti\n nop\n out %al, $0x21\n cli");
+CODE(unmasked, "sti\n nop\n out %al, $0x21\n jmp 1f\n 1: nop\n cli");
 CODE(unmasked_shadow, "sti\n nop\n mov %esi, %ss\n out %al, $0x21\n nop\n cli");
 CODE(masked_again, "out %al, $0x21\n sti\n nop\n nop\n cli");
 CODE(software_first, "sti\n int $0x80");
@@ -47,10 +47,11 @@ static void once(struct trap *t)
 	irq_eoi();
 }
 
-/* With an interrupt pending: after how many bytes of the code it comes. */
-static void taken_at(const char *what, const u8 *code, u8 mask, reg_t rax, reg_t offset)
+/* Run code with an interrupt pending: count and offset_seen tell. */
+static void run(const char *what, const u8 *code, u8 mask, reg_t rax)
 {
 	struct state s = state_new();
+	reg_t offset;
 
 	irq_mask(0xff00 | mask);
 	irq_pend();
@@ -70,10 +71,20 @@ static void taken_at(const char *what, const u8 *code, u8 mask, reg_t rax, reg_t
 	probe(code, &s);
 	if (s.vector != VEC_BP && s.vector != 0x80)
 		fail(what);
-	check_equal(what, (u64)count << 8 | offset_seen, (offset != NEVER) << 8 | offset);
+	if (count != (offset_seen != NEVER))
+		fail(what);
 	/* If it was not taken, take it now, so that the next one starts afresh. */
 	irq_mask(ONLY_LINE_0);
+	offset = offset_seen;
 	__asm__ volatile("sti\n nop\n nop\n cli" ::: "memory");
+	offset_seen = offset;
+}
+
+/* After how many bytes of the code the interrupt comes. */
+static void taken_at(const char *what, const u8 *code, u8 mask, reg_t rax, reg_t offset)
+{
+	run(what, code, mask, rax);
+	check_equal(what, offset_seen, offset);
 }
 
 static void check_offsets(void)
@@ -91,7 +102,9 @@ static void check_offsets(void)
 	taken_at("sti-read-cr0", after_cr, open, 0, 4);
 	taken_at("sti-sti", after_sti_sti, open, 0, 2);
 	taken_at("popf", at_popf, open, 0, 2);
-	taken_at("unmask", unmasked, shut, open, 4);
+	/* QEMU's processor looks for interrupts at jumps only, so: between the OUT and the CLI. */
+	run("unmask", unmasked, shut, open);
+	check("unmask", offset_seen >= 4 && offset_seen <= 7);
 	taken_at("unmask-in-ss-shadow", unmasked_shadow, shut, open, 6);
 	taken_at("mask", masked_again, open, shut, NEVER);
 	taken_at("int-n-in-shadow", software_first, open, 0, NEVER);
@@ -117,7 +130,7 @@ static void check_mov_ss(void)
 	irq_handle(0, watch);
 	pit_periodic(PIT_HZ / 1000);
 	sti();
-	for (unsigned i = 0; i < LOOPS * 10 && count < 30; i++)
+	for (unsigned i = 0; i < LOOPS * 300 && count < 30; i++)
 		__asm__ volatile(".rept 8\n mov %0, %%ss\n nop\n .endr\n"
 				 "mov %0, %%ss\n after_mov_ss: nop\n"
 				 : : "r"(SEL_DATA));
@@ -190,5 +203,5 @@ void guest(void)
 	check_mov_ss();
 	check_cpuid();
 	check_string();
-	pit_stop();
+	irq_init();
 }

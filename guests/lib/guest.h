@@ -81,7 +81,10 @@ struct trap;
 
 #define IRQ_BASE 0x20 /* the vector of line 0, and 0x28 of line 8 */
 
-/** irq_init() - set both 8259s up with vectors from IRQ_BASE, all lines masked. */
+/**
+ * irq_init() - stop the timer, set both 8259s up with vectors from IRQ_BASE, mask all lines, forget
+ * all requests. May be called again, to have that state again. Interrupts are off.
+ */
 void irq_init(void);
 /** irq_handle() - call @fn, with interrupts off, when @line interrupts. NULL: nobody expects it. */
 void irq_handle(unsigned line, void (*fn)(struct trap *t));
@@ -100,8 +103,11 @@ void irq_eoi(void);
 void pit_once(u16 ticks);
 /** pit_periodic() - let line 0 rise every @ticks (mode 2). */
 void pit_periodic(u16 ticks);
-/** pit_stop() - no more interrupts of line 0 (mode 0 without a count). */
-void pit_stop(void);
+/**
+ * relax() - some hundred instructions that do nothing: between two looks at a device, so that a
+ * loop with a limit waits about as long in a VM, where a look costs thousands, as on a bare machine.
+ */
+void relax(void);
 /**
  * irq_pend() - make line 0 request an interrupt, and wait until the 8259 shows the request. Called
  * with interrupts off; afterwards, it is known and not a matter of time that one is pending.

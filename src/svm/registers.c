@@ -81,6 +81,19 @@ u8 svm_get_cpl(struct vcpu *vcpu)
 	return vmcb_of(vcpu)->cpl;
 }
 
+void svm_get_walk(struct vcpu *vcpu, struct walk_regs *regs)
+{
+	const struct vmcb *vmcb = vmcb_of(vcpu);
+
+	regs->cr0 = vmcb->cr0;
+	regs->cr3 = vmcb->cr3;
+	regs->cr4 = vmcb->cr4;
+	regs->efer = vmcb->efer;
+	regs->rflags = vmcb->rflags;
+	regs->cpl = vmcb->cpl;
+	regs->phys_bits = vcpu->vm->phys_bits;
+}
+
 void svm_intercept(struct vcpu *vcpu, enum intercept what, bool on)
 {
 	struct vmcb *vmcb = vmcb_of(vcpu);

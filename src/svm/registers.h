@@ -12,6 +12,7 @@ void svm_set_seg(struct vcpu *vcpu, enum seg seg, const struct segment *in);
 void svm_get_table(struct vcpu *vcpu, bool idt, struct table_reg *out);
 void svm_set_table(struct vcpu *vcpu, bool idt, const struct table_reg *in);
 u8 svm_get_cpl(struct vcpu *vcpu);
+void svm_get_walk(struct vcpu *vcpu, struct walk_regs *regs);
 void svm_intercept(struct vcpu *vcpu, enum intercept what, bool on);
 
 #endif

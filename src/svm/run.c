@@ -44,7 +44,6 @@ static void decode_io(const struct vmcb *vmcb, struct exit *exit)
 	exit->io.in = info & SVM_IOIO_IN;
 	exit->io.string = info & SVM_IOIO_STRING;
 	exit->io.rep = info & SVM_IOIO_REP;
-	exit->io.addrsize = (info >> SVM_IOIO_ADDR_SHIFT & 7) * 2;
 	exit->next_rip = vmcb->exit_info2; /* even without the next-RIP feature */
 }
 
@@ -66,8 +65,9 @@ void svm_decode_event(u64 word, struct event *event)
  * The exit cut an event's delivery short (APM vol. 2 §15.7.2): a fault on the guest's IDT, stack or
  * TSS.
  */
-static void decode_interrupted(const struct vmcb *vmcb, struct exit *exit)
+static __slow void decode_interrupted(struct vcpu *vcpu, const struct vmcb *vmcb, struct exit *exit)
 {
+	vcpu->requests |= REQUEST_IRQ;
 	exit->interrupted.valid = true;
 	exit->interrupted.is_irq = (vmcb->exit_int_info & SVM_EVENT_TYPE) == SVM_EVENT_INTR;
 	svm_decode_event(vmcb->exit_int_info, &exit->interrupted.event);
@@ -129,7 +129,7 @@ static void decode_exit(struct vcpu *vcpu, const struct vmcb *vmcb, struct exit 
 	exit->next_rip = vmcb->next_rip; /* zero on a processor without that feature */
 	exit->interrupted.valid = false;
 	if (unlikely(vmcb->exit_int_info & SVM_EVENT_VALID))
-		decode_interrupted(vmcb, exit);
+		decode_interrupted(vcpu, vmcb, exit);
 	exit->kind = kind_of(code);
 	if (DETAILED >> exit->kind & 1)
 		decode_details(vmcb, exit);

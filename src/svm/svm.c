@@ -84,6 +84,7 @@ static int svm_advance(struct vcpu *vcpu, u64 next_rip)
 
 	vmcb->rip = next_rip;
 	vmcb->int_state = 0;
+	vmcb->rflags &= ~RFLAGS_RF;
 	return unlikely(vmcb->rflags & RFLAGS_TF) ? vcpu_single_step(vcpu) : 0;
 }
 
@@ -139,9 +140,27 @@ static bool svm_irq_taken(struct vcpu *vcpu)
 	return !(vmcb_of(vcpu)->vintr & SVM_V_IRQ);
 }
 
+/*
+ * The shadow after STI or MOV SS is saved at an exit, and VMRUN loads it again; but QEMU's does
+ * not, and then an exit before the shadowed instruction has run would lose it. RFLAGS.RF tells
+ * whether it has: we set it, and the processor clears it when an instruction completes (APM vol. 2
+ * §3.1.6). All it does meanwhile is to keep a breakpoint off this one instruction, which a shadow
+ * does as well.
+ */
 static bool svm_irq_shadow(struct vcpu *vcpu)
 {
-	return vmcb_of(vcpu)->int_state & SVM_INT_SHADOW;
+	struct svm_vcpu *s = svm_of(vcpu);
+	struct vmcb *vmcb = s->vmcb;
+
+	if (!(vmcb->int_state & SVM_INT_SHADOW) &&
+	    !(vmcb->rflags & RFLAGS_RF && s->shadow_rip == vmcb->rip)) {
+		s->shadow_rip = ~0ull;
+		return false;
+	}
+	s->shadow_rip = vmcb->rip;
+	vmcb->int_state |= SVM_INT_SHADOW;
+	vmcb->rflags |= RFLAGS_RF;
+	return true;
 }
 
 static void svm_flush(struct vcpu *vcpu)
@@ -199,6 +218,7 @@ static const struct cpu_ops svm_ops = {
 	.get_table = svm_get_table,
 	.set_table = svm_set_table,
 	.get_cpl = svm_get_cpl,
+	.get_walk = svm_get_walk,
 	.advance = svm_advance,
 	.inject = svm_inject,
 	.take_back = svm_take_back,

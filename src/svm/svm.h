@@ -25,6 +25,7 @@ extern struct vmcb *svm_host_vmcb;
 struct svm_vcpu {
 	struct vmcb *vmcb;
 	u64 asid_generation; /* which round of ASIDs ours is from; 0: has none */
+	u64 shadow_rip;	     /* where an interrupt shadow was seen last */
 };
 
 /* I/O and MSR permission maps, one set a VM (permission.c). */

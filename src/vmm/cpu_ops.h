@@ -18,6 +18,7 @@
 #include "vmm/event.h"
 #include "x86/regs.h"
 #include "x86/segment.h"
+#include "x86/walk.h"
 
 struct vm;
 struct vcpu;
@@ -76,6 +77,8 @@ struct cpu_ops {
 	void (*get_table)(struct vcpu *vcpu, bool idt, struct table_reg *out);
 	void (*set_table)(struct vcpu *vcpu, bool idt, const struct table_reg *in);
 	u8 (*get_cpl)(struct vcpu *vcpu);
+	/* All that a walk of the guest's page tables depends on, at once. */
+	void (*get_walk)(struct vcpu *vcpu, struct walk_regs *regs);
 
 	/*
 	 * Step over an instruction that we did in the guest's place: RIP, the end of an interrupt

@@ -89,9 +89,11 @@ int exit_handle(struct vcpu *vcpu, const struct exit *exit)
 	}
 
 	switch (exit->kind) {
-	case EXIT_INTERRUPT: /* the run loop lets it in */
+	case EXIT_INTERRUPT:
 	case EXIT_NMI:
-	case EXIT_WINDOW:
+		vcpu->requests |= REQUEST_HOST;
+		return 0;
+	case EXIT_WINDOW: /* nobody asks for it: the pin waits by itself */
 		return 0;
 	case EXIT_CPUID:
 		return vcpu_cpuid_exit(vcpu, exit);

@@ -64,7 +64,6 @@ struct exit {
 			bool in;
 			bool string; /* INS or OUTS */
 			bool rep;
-			u8 addrsize; /* of the string's address, bytes */
 		} io;
 		struct {
 			u8 vector;

@@ -29,25 +29,12 @@ static void *table_entry(void *opaque, gpa_t gpa)
 	return vm_ptr(opaque, gpa, 8);
 }
 
-void vcpu_walk_regs(struct vcpu *vcpu, struct walk_regs *regs)
-{
-	*regs = (struct walk_regs){
-		.cr0 = vcpu_get(vcpu, VREG_CR0),
-		.cr3 = vcpu_get(vcpu, VREG_CR3),
-		.cr4 = vcpu_get(vcpu, VREG_CR4),
-		.efer = vcpu_get(vcpu, VREG_EFER),
-		.rflags = vcpu_get(vcpu, VREG_RFLAGS),
-		.cpl = cpu->get_cpl(vcpu),
-		.phys_bits = vcpu->vm->phys_bits,
-	};
-}
-
 int vcpu_translate(struct vcpu *vcpu, gva_t gva, u32 access, struct walk *walk)
 {
 	struct walk_mem mem = {.entry = table_entry, .opaque = vcpu->vm};
 	struct walk_regs regs;
 
-	vcpu_walk_regs(vcpu, &regs);
+	cpu->get_walk(vcpu, &regs);
 	return walk_guest(&regs, &mem, gva, access, walk);
 }
 

@@ -97,12 +97,11 @@ int vcpu_single_step(struct vcpu *vcpu)
 }
 
 /*
- * The shadow after STI or MOV SS is saved at an exit, but not every processor (QEMU's does not)
- * loads it again at the next entry, and an interrupt between STI and HLT makes a guest sleep
- * through its wake-up. So nothing is offered in a shadow: the guest runs on, and we come back at
- * once.
+ * In the shadow after STI or MOV SS nothing is offered: the guest runs on, and we come back soon. A
+ * processor would hold the interrupt by itself, but not every one is told of the shadow when the
+ * guest is entered, and an interrupt between STI and HLT makes a guest sleep through its wake-up.
  */
-#define SHADOW_RETRY_NS 2000
+#define SHADOW_RETRY_NS 50000
 
 static void come_back(void *unused)
 {
@@ -138,7 +137,7 @@ static bool repeats_itself(const struct event *event)
 		(event->vector == VEC_BP || event->vector == VEC_OF));
 }
 
-void irq_account(struct vcpu *vcpu, const struct exit *exit)
+__slow void irq_account(struct vcpu *vcpu, const struct exit *exit)
 {
 	struct vm *vm = vcpu->vm;
 

@@ -31,22 +31,17 @@ int vcpu_nmi(struct vcpu *vcpu);
  */
 int vcpu_single_step(struct vcpu *vcpu);
 
+/**
+ * irq_offer() - put on the INTR pin what the interrupt controller has to say: before an entry, when
+ * REQUEST_IRQ is set. It stays set as long as something is on the pin.
+ */
 void irq_offer(struct vcpu *vcpu);
+
+/**
+ * irq_account() - after an exit with requests: acknowledge what the guest took; keep what the exit
+ * cut short.
+ */
 void irq_account(struct vcpu *vcpu, const struct exit *exit);
-
-/** irq_before_entry() - put on the INTR pin what the interrupt controller has to say. */
-static inline void irq_before_entry(struct vcpu *vcpu)
-{
-	if (unlikely(vcpu->requests & REQUEST_IRQ))
-		irq_offer(vcpu);
-}
-
-/** irq_after_exit() - acknowledge what the guest took; keep what an exit cut short. */
-static inline void irq_after_exit(struct vcpu *vcpu, const struct exit *exit)
-{
-	if (unlikely(vcpu->requests & REQUEST_IRQ || exit->interrupted.valid))
-		irq_account(vcpu, exit);
-}
 
 /** vcpu_can_wake() - is there an interrupt that would end HLT? */
 bool vcpu_can_wake(struct vcpu *vcpu);

@@ -88,29 +88,45 @@ static int string_element(struct vcpu *vcpu, const struct exit *exit, enum seg s
 	return err;
 }
 
+/* How many elements may be done at this exit: a guest that single-steps sees each of them. */
+static int bound(struct vcpu *vcpu)
+{
+	return vcpu_get(vcpu, VREG_RFLAGS) & RFLAGS_TF ? 1 : REP_BOUND;
+}
+
+/* Stopping in the middle is an instruction boundary for traps: the single step's #DB comes here. */
+static int interrupted(struct vcpu *vcpu)
+{
+	if (vcpu_get(vcpu, VREG_RFLAGS) & RFLAGS_TF)
+		vcpu_single_step(vcpu);
+	return 0;
+}
+
+/*
+ * The processor tells port, size and direction; the address size and the segment it tells only with
+ * decode assists (and QEMU's tells no address size), so the instruction is decoded.
+ */
 static int string_io(struct vcpu *vcpu, const struct exit *exit)
 {
 	bool down = vcpu_get(vcpu, VREG_RFLAGS) & RFLAGS_DF;
 	int step = down ? -exit->io.size : exit->io.size;
-	int addrsize = exit->io.addrsize;
 	enum gpr index = exit->io.in ? GPR_RDI : GPR_RSI;
-	u64 mask = address_mask(addrsize);
-	u64 count = exit->io.rep ? vcpu->gpr[GPR_RCX] & mask : 1;
 	enum seg seg = SEG_ES; /* INS takes no override */
 	struct insn insn;
-	int err;
+	u64 mask, count;
+	int err = vcpu_insn(vcpu, &insn);
 
-	if (!exit->io.in) {
-		err = vcpu_insn(vcpu, &insn);
-		if (err)
-			return err == -EAGAIN ? 0 : err;
+	if (err)
+		return err == -EAGAIN ? 0 : err;
+	if (!exit->io.in)
 		seg = insn.seg >= 0 ? (enum seg)insn.seg : SEG_DS;
-	}
+	mask = address_mask(insn.addrsize);
+	count = exit->io.rep ? vcpu->gpr[GPR_RCX] & mask : 1;
 	for (int done = 0; count; done++) {
 		u64 offset = vcpu->gpr[index] & mask;
 
-		if (done == REP_BOUND)
-			return 0; /* RIP stays: the guest runs the instruction again */
+		if (done == bound(vcpu))
+			return interrupted(vcpu); /* RIP stays: the guest runs it again */
 		err = string_element(vcpu, exit, seg, offset);
 		if (err == -EFAULT)
 			return vm_fail(vcpu->vm, err,
@@ -118,10 +134,10 @@ static int string_io(struct vcpu *vcpu, const struct exit *exit)
 				       exit->io.port);
 		if (err)
 			return err == -EAGAIN ? 0 : err;
-		set_address_reg(vcpu, index, offset + step, addrsize);
+		set_address_reg(vcpu, index, offset + step, insn.addrsize);
 		count--;
 		if (exit->io.rep)
-			set_address_reg(vcpu, GPR_RCX, count, addrsize);
+			set_address_reg(vcpu, GPR_RCX, count, insn.addrsize);
 		if (vcpu->vm->state != VM_RUNNING)
 			break;
 	}

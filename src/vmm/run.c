@@ -53,23 +53,34 @@ static __slow void fail(struct vcpu *vcpu, int err, const struct exit *exit)
 	vm_stop(vcpu->vm, VM_FAILED);
 }
 
+/* Return: whether the guest may be entered now. */
+static __slow bool see_to_requests(struct vcpu *vcpu)
+{
+	if (vcpu->requests & REQUEST_HOST) {
+		vcpu->requests &= ~REQUEST_HOST;
+		take_interrupts(vcpu->vm);
+	}
+	if (vcpu->requests & REQUEST_LEAVE)
+		return false;
+	if (vcpu->requests & REQUEST_IRQ)
+		irq_offer(vcpu);
+	return true;
+}
+
 /* Run one guest until it halts, stops, or its slice is over. */
 static void run_turn(struct vcpu *vcpu)
 {
 	resident_load(vcpu);
 	vcpu->requests &= ~REQUEST_LEAVE;
-	while (!(vcpu->requests & REQUEST_LEAVE)) {
-		const struct exit *exit;
+	while (likely(!vcpu->requests) || see_to_requests(vcpu)) {
+		const struct exit *exit = trace_run(vcpu);
 		int err;
 
-		irq_before_entry(vcpu);
-		exit = trace_run(vcpu);
-		irq_after_exit(vcpu, exit);
+		if (unlikely(vcpu->requests))
+			irq_account(vcpu, exit);
 		err = exit_handle(vcpu, exit);
 		if (unlikely(err))
 			fail(vcpu, err, exit);
-		if (exit->kind == EXIT_INTERRUPT)
-			take_interrupts(vcpu->vm);
 	}
 }
 

@@ -37,47 +37,90 @@ static void *record_entry(void *opaque, gpa_t gpa)
 	return entry;
 }
 
-void skip_remember(struct vcpu *vcpu, u64 rip, const struct insn *insn)
+/*
+ * The whole of most instructions that exit, without prefixes. They need no decoder: what the exit
+ * was for says what they are, if these are the bytes.
+ */
+static unsigned plain_length(enum exit_kind kind, const u8 *code)
 {
-	struct skip_entry *e = skip_slot(vcpu->skip, rip);
+	switch (kind) {
+	case EXIT_CPUID:
+		return code[0] == 0x0f && code[1] == 0xa2 ? 2 : 0;
+	case EXIT_RDMSR:
+		return code[0] == 0x0f && code[1] == 0x32 ? 2 : 0;
+	case EXIT_WRMSR:
+		return code[0] == 0x0f && code[1] == 0x30 ? 2 : 0;
+	case EXIT_HLT:
+		return code[0] == 0xf4 ? 1 : 0;
+	case EXIT_HYPERCALL:
+		return code[0] == 0x0f && code[1] == 0x01 && code[2] == 0xd9 ? 3 : 0;
+	default:
+		return 0;
+	}
+}
+
+static void remember(struct skip_entry *e, const struct recorder *r, u64 rip, unsigned len)
+{
+	for (unsigned i = 0; i < SKIP_LEVELS; i++) {
+		e->pte[i] = i < r->count ? r->pte[i] : &nothing;
+		e->pte_value[i] = *e->pte[i];
+	}
+	e->rip = rip;
+	e->code_value = *e->code;
+	e->code_mask = ~0ull >> (64 - 8 * len);
+	e->next_rip = rip + len;
+}
+
+/*
+ * Find out what is behind an instruction of 64-bit code, and remember it.
+ *
+ * Return: the next RIP, or 0: it is not so simple.
+ */
+static u64 learn(struct vcpu *vcpu, const struct exit *exit)
+{
+	struct skip_entry *e = skip_slot(vcpu->skip, exit->rip);
 	struct recorder r = {.vm = vcpu->vm};
 	struct walk_mem mem = {.entry = record_entry, .opaque = &r};
 	struct walk_regs regs;
 	struct walk walk;
+	struct insn insn;
+	unsigned len;
 
 	e->next_rip = 0;
-	if (insn->has_modrm || insn->len > sizeof(*e->code) ||
-	    (rip & (PAGE_SIZE - 1)) > PAGE_SIZE - sizeof(*e->code))
-		return;
-	vcpu_walk_regs(vcpu, &regs);
-	if (walk_guest(&regs, &mem, GVA(rip), WALK_FETCH, &walk))
-		return;
-	e->code = vm_ptr(vcpu->vm, walk.gpa, sizeof(*e->code));
-	if (!e->code)
-		return;
-	e->rip = rip;
+	cpu->get_walk(vcpu, &regs);
+	if ((exit->rip & (PAGE_SIZE - 1)) > PAGE_SIZE - INSN_MAX ||
+	    walk_guest(&regs, &mem, GVA(exit->rip), WALK_FETCH, &walk))
+		return 0;
+	e->code = vm_ptr(vcpu->vm, walk.gpa, INSN_MAX);
 	e->cr3 = regs.cr3;
-	for (unsigned i = 0; i < SKIP_LEVELS; i++) {
-		e->pte[i] = i < r.count ? r.pte[i] : &nothing;
-		e->pte_value[i] = *e->pte[i];
+	if (!e->code)
+		return 0;
+	len = plain_length(exit->kind, (const u8 *)e->code);
+	if (!len) {
+		if (insn_decode((const u8 *)e->code, INSN_MAX, CODE_64, &insn))
+			return 0;
+		len = insn.len;
+		if (insn.has_modrm || len > sizeof(*e->code))
+			return exit->rip + len;
 	}
-	e->code_value = *e->code;
-	e->code_mask = ~0ull >> (64 - 8 * insn->len);
-	e->next_rip = rip + insn->len;
+	remember(e, &r, exit->rip, len);
+	return e->next_rip;
 }
 
 static __slow int skip_decoding(struct vcpu *vcpu, const struct exit *exit)
 {
+	enum code_size code = vcpu_code_size(vcpu);
+	u64 next = code == CODE_64 ? learn(vcpu, exit) : 0;
 	struct insn insn;
-	enum code_size code;
-	int err = vcpu_insn(vcpu, &insn);
 
-	if (err)
-		return err == -EAGAIN ? 0 : err;
-	code = vcpu_code_size(vcpu);
-	if (code == CODE_64)
-		skip_remember(vcpu, exit->rip, &insn);
-	return cpu->advance(vcpu, vcpu_wrap(exit->rip + insn.len, code));
+	if (!next) {
+		int err = vcpu_insn(vcpu, &insn);
+
+		if (err)
+			return err == -EAGAIN ? 0 : err;
+		next = vcpu_wrap(exit->rip + insn.len, code);
+	}
+	return cpu->advance(vcpu, next);
 }
 
 int vcpu_skip(struct vcpu *vcpu, const struct exit *exit)

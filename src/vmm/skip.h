@@ -44,9 +44,6 @@ struct skip {
 int skip_create(struct vcpu *vcpu);
 void skip_destroy(struct vcpu *vcpu);
 
-/** skip_remember() - the guest, in 64-bit code, exited at @rip on @insn. */
-void skip_remember(struct vcpu *vcpu, u64 rip, const struct insn *insn);
-
 static inline struct skip_entry *skip_slot(struct skip *skip, u64 rip)
 {
 	return &skip->entries[(rip ^ rip >> 6) % SKIP_ENTRIES];

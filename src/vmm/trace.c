@@ -24,6 +24,15 @@ void trace_destroy(struct vm *vm)
 	vm->trace = NULL;
 }
 
+static u64 total(const struct trace *t)
+{
+	u64 n = 0;
+
+	for (unsigned k = 0; k < EXIT_KIND_COUNT; k++)
+		n += t->count[k];
+	return n;
+}
+
 void trace_print(const struct vm *vm)
 {
 	const struct trace *t = vm->trace;
@@ -39,7 +48,7 @@ void trace_print(const struct vm *vm)
 		      (unsigned long long)t->count[k], (unsigned long long)t->outside[k],
 		      (unsigned long long)(t->outside[k] / t->count[k]));
 	}
-	print("  %-12s %12llu %16llu\n", "total", (unsigned long long)t->total,
+	print("  %-12s %12llu %16llu\n", "total", (unsigned long long)total(t),
 	      (unsigned long long)outside);
 	print("  %-12s %12s %16llu\n", "inside", "",
 	      (unsigned long long)(t->left - t->start - outside));
@@ -48,17 +57,16 @@ void trace_print(const struct vm *vm)
 void trace_last(const struct vm *vm, unsigned n)
 {
 	const struct trace *t = vm->trace;
-	u64 first = t->total > n ? t->total - n : 0;
+	unsigned last = t->last - t->ring;
 
-	if (!t->total)
-		return;
-	print("casita: %s: the last exits:\n", vm->name);
-	for (u64 i = first; i < t->total; i++) {
-		const struct trace_entry *e = &t->ring[i % TRACE_RING];
+	n = min(total(t), (u64)min(n, (unsigned)TRACE_RING));
+	if (n)
+		print("casita: %s: the last exits:\n", vm->name);
+	for (unsigned i = n; i > 0; i--) {
+		const struct exit *e = &t->ring[(last - i + 1) % TRACE_RING].exit;
 
-		print("  %-12s code %#llx info %#llx, %#llx rip %#llx\n",
-		      exit_kind_name(e->exit.kind), (unsigned long long)e->exit.code,
-		      (unsigned long long)e->exit.info1, (unsigned long long)e->exit.info2,
-		      (unsigned long long)e->exit.rip);
+		print("  %-12s code %#llx info %#llx, %#llx rip %#llx\n", exit_kind_name(e->kind),
+		      (unsigned long long)e->code, (unsigned long long)e->info1,
+		      (unsigned long long)e->info2, (unsigned long long)e->rip);
 	}
 }

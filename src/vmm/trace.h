@@ -23,11 +23,10 @@ struct trace_entry {
 } __aligned(128);
 
 struct trace {
-	u64 total;	 /* exits; the next goes to ring[total % TRACE_RING] */
 	u64 start, left; /* time stamps of the VM's start and of the last exit */
 	u64 count[EXIT_KIND_COUNT];
 	u64 outside[EXIT_KIND_COUNT];
-	struct trace_entry *last;
+	struct trace_entry *last; /* the exit that is being dealt with */
 	struct trace_entry ring[TRACE_RING];
 };
 
@@ -50,11 +49,11 @@ static inline const struct exit *trace_run(struct vcpu *vcpu)
 
 	e->outside = outside;
 	t->outside[e->exit.kind] += outside;
-	e = &t->ring[t->total++ % TRACE_RING];
+	e = unlikely(e == &t->ring[TRACE_RING - 1]) ? t->ring : e + 1;
+	t->last = e;
 	cpu->run(vcpu, &e->exit);
 	left = rdtsc();
 	t->left = left;
-	t->last = e;
 	e->inside = left - enter;
 	t->count[e->exit.kind]++;
 	return &e->exit;

@@ -19,9 +19,6 @@
 /** vcpu_code_size() - is the guest running 16, 32 or 64-bit code? */
 enum code_size vcpu_code_size(struct vcpu *vcpu);
 
-/** vcpu_walk_regs() - the registers that a walk of the guest's tables depends on. */
-void vcpu_walk_regs(struct vcpu *vcpu, struct walk_regs *regs);
-
 /**
  * vcpu_translate() - what a guest virtual address means, by the guest's page tables.
  * @access: WALK_* bits; whether the guest is in user mode is looked up

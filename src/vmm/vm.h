@@ -34,7 +34,8 @@ enum vm_state {
 
 /* Nearly every exit leaves none of these behind, and the guest is entered again at once. */
 #define REQUEST_IRQ   BIT(0) /* the INTR pin: see irq_offer() */
-#define REQUEST_LEAVE BIT(1) /* halted, stopped, or the slice is over */
+#define REQUEST_HOST  BIT(1) /* the machine's interrupts want in */
+#define REQUEST_LEAVE BIT(2) /* halted, stopped, or the slice is over */
 
 struct vcpu {
 	/*

@@ -218,6 +218,8 @@ static bool name_control(struct insn *insn)
 
 static int name_special(struct insn *insn, enum special special, enum code_size code)
 {
+	bool exists = true;
+
 	switch (special) {
 	case STACK:
 		if (code == CODE_64 && insn->opsize == 4)
@@ -240,10 +242,12 @@ static int name_special(struct insn *insn, enum special special, enum code_size 
 		break;
 	case CONTROL_REG:
 		insn->opsize = code == CODE_64 ? 8 : 4;
-		return name_control(insn) ? 0 : -EINVAL;
+		exists = name_control(insn);
+		break;
 	case DEBUG_REG:
 		insn->opsize = code == CODE_64 ? 8 : 4;
-		return insn->reg < 8 ? 0 : -EINVAL;
+		exists = insn->reg < 8;
+		break;
 	case EXTEND_BYTE:
 		insn->srcsize = 1;
 		return 0;
@@ -251,10 +255,12 @@ static int name_special(struct insn *insn, enum special special, enum code_size 
 		insn->srcsize = 2;
 		return 0;
 	case EXTEND_LONG:
-		if (code != CODE_64)
-			insn->op = OP_OTHER;
-		else if (insn->opsize == 8)
+		if (insn->opsize == 8)
 			insn->srcsize = 4;
+		if (code != CODE_64) {
+			insn->op = OP_OTHER;
+			insn->form = FORM_NONE;
+		}
 		return 0;
 	case XCHG_ACC:
 		name_xchg(insn);
@@ -263,7 +269,7 @@ static int name_special(struct insn *insn, enum special special, enum code_size 
 		break;
 	}
 	insn->srcsize = insn->opsize;
-	return 0;
+	return exists ? 0 : -EINVAL;
 }
 
 int insn_name(struct insn *insn, enum code_size code, unsigned with)

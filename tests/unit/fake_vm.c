@@ -17,6 +17,7 @@
 
 /* ---- the machine ------------------------------------------------------------------------ */
 
+u64 fake_tsc_khz = FAKE_TSC_KHZ;
 static u64 now;
 static char typed[256], output[256];
 static size_t typed_first, typed_count, output_count;
@@ -33,7 +34,7 @@ u64 host_rtc(void)
 
 u64 host_tsc_khz(void)
 {
-	return FAKE_TSC_KHZ;
+	return fake_tsc_khz;
 }
 
 void host_timer_set(u64 when)
@@ -80,6 +81,7 @@ __attribute__((weak)) u64 pages_available(u64 *largest)
 void fake_clock_reset(void)
 {
 	now = 0;
+	fake_tsc_khz = FAKE_TSC_KHZ;
 	typed_first = typed_count = output_count = 0;
 }
 

@@ -12,7 +12,7 @@
 #define FAKE_RAM_SIZE	 (64 * KIB)
 #define FAKE_DEVICES_MAX 8
 #define FAKE_RTC	 1700000000ull /* 2023-11-14 22:13:20 UTC, a Tuesday: at clock 0 */
-#define FAKE_TSC_KHZ	 2500000ull
+#define FAKE_TSC_KHZ	 2500000ull    /* unless a test changes fake_tsc_khz */
 #define FAKE_SECOND	 1000000000ull
 
 struct fake_vm {
@@ -25,6 +25,7 @@ struct fake_vm {
 
 /* ---- the machine ------------------------------------------------------------------------ */
 
+extern u64 fake_tsc_khz;
 /** fake_clock_reset() - clock 0, an empty console. fake_vm_create() does it. */
 void fake_clock_reset(void);
 /** fake_run_to() - move the clock to host_now() == @ns, running the timers that expire on the way.

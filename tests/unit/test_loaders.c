@@ -258,7 +258,7 @@ static const struct {
 } bad_places[] = {
 	{START_REAL, 0x7c00, 0, -ENOEXEC, "empty"},
 	{START_REAL, MIB, 16, -ERANGE, "at=0x100000 is out of real mode's reach"},
-	{START_REAL, 0xff000, RAM, -ENOMEM, "VM has 4 MiB"},
+	{START_REAL, 0xff000, RAM, -ENOMEM, "VM has 5 MiB"},
 	{START_PROTECTED, RAM - 15, 16, -ENOMEM, "0x3ffff1, 0x10 bytes"},
 	{START_PROTECTED, 0x7bff, 16, -EBUSY, "0x10 bytes at=0x7bff would cover 0x1000-0x7bff"},
 	{START_PROTECTED, 0xff8, 9, -EBUSY, "0x1000-0x7bff"},
@@ -272,6 +272,7 @@ START_TEST(flat_refuses_bad_places)
 	struct loading l;
 
 	flat_begin(&l, bad_places[_i].mode, bad_places[_i].at, bad_places[_i].size);
+	fake_add_ram(&l.m, 4 * GIB, MIB); /* there, but not for loaders */
 	assert_refused(&l, "flat", bad_places[_i].error, KERNEL_NAME, bad_places[_i].words);
 	loading_end(&l);
 }

@@ -98,6 +98,7 @@ START_TEST(raw_file_is_loaded_whole)
 	struct loading l;
 
 	loading_begin(&l, image_raw(), RAM);
+	ck_assert(probe(&l, "multiboot"));
 	ck_assert_int_eq(load(&l, "multiboot"), 0);
 	assert_bytes(&l, RAW_LOAD, 0, RAW_SIZE);
 	ck_assert(fake_ram_untouched(&l.m, 0, RAW_LOAD));
@@ -156,6 +157,25 @@ START_TEST(false_magic_is_passed_over)
 	loading_begin(&l, file, RAM);
 	ck_assert_int_eq(load(&l, "multiboot"), 0);
 	assert_started(&l, RAW_LOAD + 0x80, RAW_LOAD + RAW_SIZE);
+	image_poke(&file, RAW_MB + 8, 4, 0);
+	assert_refused(&l, "multiboot", -ENOEXEC, KERNEL_NAME, "header at 0x20: magic");
+	loading_end(&l);
+}
+END_TEST
+
+/* A header at the very beginning, and one more: the first is meant. */
+START_TEST(first_header_is_taken)
+{
+	struct loading l;
+	struct image_file file = image_raw();
+
+	memcpy(file.data, file.data + RAW_MB, 32);
+	image_poke(&file, 12, 4, RAW_LOAD);
+	image_poke(&file, 28, 4, RAW_LOAD + 0x90);
+	loading_begin(&l, file, RAM);
+	ck_assert(probe(&l, "multiboot"));
+	ck_assert_int_eq(load(&l, "multiboot"), 0);
+	assert_started(&l, RAW_LOAD + 0x90, RAW_LOAD + RAW_SIZE);
 	loading_end(&l);
 }
 END_TEST
@@ -214,12 +234,15 @@ START_TEST(information_is_complete)
 }
 END_TEST
 
-/* An initrd and two modules: in that order, on pages of their own, none on another or on the rest
+/*
+ * An initrd and two modules: in that order, on pages of their own, none on another nor on the
+ * information, which a long command line makes longer than a page.
  */
 START_TEST(modules_follow_the_kernel)
 {
 	static const u64 sizes[] = {PAGE_SIZE + 1, 0, 17};
 	static const char *const strings[] = {"first.img", "empty a b", "last x=1"};
+	char cmdline[PAGE_SIZE] = {};
 	struct image_file files[3];
 	const struct multiboot_module *mods;
 	struct loading l;
@@ -228,6 +251,8 @@ START_TEST(modules_follow_the_kernel)
 	loading_begin(&l, image_elf32(), RAM);
 	for (unsigned i = 0; i < 3; i++)
 		files[i] = image_flat(sizes[i]);
+	memset(cmdline, 'x', sizeof(cmdline) - 1);
+	l.m.config.kernel.cmdline = cmdline;
 	l.m.config.initrd = image_vm_file(&files[0], "first.img", "");
 	l.m.config.modules[0] = image_vm_file(&files[1], "empty", "a b");
 	l.m.config.modules[1] = image_vm_file(&files[2], "last", "x=1");
@@ -321,6 +346,7 @@ static Suite *multiboot_suite(void)
 	tcase_add_test(good, raw_file_is_loaded_in_part);
 	tcase_add_test(good, header_may_end_at_8192);
 	tcase_add_test(good, false_magic_is_passed_over);
+	tcase_add_test(good, first_header_is_taken);
 	tcase_add_test(good, memory_may_start_high);
 	suite_add_tcase(suite, good);
 	tcase_add_test(info, information_is_complete);

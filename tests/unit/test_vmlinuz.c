@@ -14,7 +14,7 @@
 #include "loading.h"
 #include "suite.h"
 
-#define RAM (256 * MIB)
+#define RAM (128 * MIB)
 
 static const char *const patterns[] = {
 	"../../build/linux/bzImage",
