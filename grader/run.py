@@ -36,8 +36,6 @@ _VERDICT = re.compile(
     rb"powered off[^\r\n]*|reset|triple fault[^\r\n]*|stopped: [^\r\n]*))\r?$",
     re.MULTILINE,
 )
-# Casita's word about a VM that it could not make, or words that it did not understand.
-_REFUSAL = re.compile(rb"^casita: (?:[\w-]+: cannot start|module [^\r\n]*): ", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -248,11 +246,9 @@ def main() -> int:
         return 1 if options.run else 0
     if outcome.end is End.TIMEOUT:
         raise CasitaError(f"the guest had not ended after TIMEOUT={options.timeout} seconds")
-    if _REFUSAL.search(outcome.serial):  # the reason is on the screen
-        return outcome.status or 1
     status = _guest_status(name, outcome, commands=bool(options.run))
     if status is None:
-        raise CasitaError("Casita ended without a word about the guest")
+        raise CasitaError("the guest did not run to its end; Casita's last lines say why")
     print(f"guest exit status {status}", flush=True)
     return status
 

@@ -35,7 +35,8 @@ CODE(rex_void, ".byte 0x48, 0x66, 0x0f, 0xa2"); /* a REX prefix not in the last 
 #endif
 
 /* Three in a row, the later ones asking with the results of the earlier ones. */
-CODE(three, "cpuid\n xor %ecx, %ecx\n mov $1, %eax\n cpuid\n xor %ecx, %ecx\n xor %eax, %eax\n cpuid");
+CODE(three,
+     "cpuid\n xor %ecx, %ecx\n mov $1, %eax\n cpuid\n xor %ecx, %ecx\n xor %eax, %eax\n cpuid");
 
 #define RESULTS (BIT(RAX) | BIT(RBX) | BIT(RCX) | BIT(RDX))
 
@@ -103,7 +104,8 @@ static void check_sense(void)
 	unsigned phys, virt;
 	bool amd_vendor = max.ebx == 0x68747541; /* "Auth" */
 
-	check("vendor-is-text", is_text(max.ebx) && is_text(max.edx) && is_text(max.ecx) && max.ebx);
+	check("vendor-is-text",
+	      is_text(max.ebx) && is_text(max.edx) && is_text(max.ecx) && max.ebx);
 	check("max-leaf", max.eax >= 1 && max.eax < 0x1000);
 	check("max-extended-leaf", ext.eax >= 0x80000008 && ext.eax < 0x80001000);
 	check_equal("basic-features", one.edx & basics, basics);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * crfault: MOV to a control register that must not be: #GP(0) for reserved bits and for combinations
- * that have no meaning (APM vol. 2 §3.1; vol. 3, MOV CRn). In a VM with trap=cr, where the VMM
- * emulates these instructions.
+ * crfault: MOV to a control register that must not be: #GP(0) for reserved bits and for
+ * combinations that have no meaning (APM vol. 2 §3.1; vol. 3, MOV CRn). In a VM with trap=cr, where
+ * the VMM emulates these instructions.
  *
  * What a VMM gets wrong here: it lets the value through, and the next VMRUN is refused (APM vol. 2
  * §15.5.1 lists what must not be in a VMCB) or the guest's processor is in a state that cannot be.

@@ -2,9 +2,9 @@
 /*
  * debugregs: DR0 to DR3, DR6 and DR7, and the breakpoints that they make (APM vol. 2 §13.1).
  *
- * What a VMM gets wrong here: VMRUN switches DR6 and DR7 and nothing else, so the guest's DR0 to DR3
- * are the VMM's to keep; a breakpoint must not stop an exit's worth of instructions late; a bit that
- * always reads as one or zero must do so in the guest too.
+ * What a VMM gets wrong here: VMRUN switches DR6 and DR7 and nothing else, so the guest's DR0 to
+ * DR3 are the VMM's to keep; a breakpoint must not stop an exit's worth of instructions late; a bit
+ * that always reads as one or zero must do so in the guest too.
  *
  * Not asked, because QEMU's own processor does it differently: DR7.GD, DR6.RTM, and #GP for the
  * upper halves of DR6 and DR7.
@@ -25,12 +25,12 @@ CODE(write_dr0_r8, "mov %r8, %dr0");
 CODE(read_dr0_r15, "mov %dr0, %r15");
 #endif
 
-#define DR6_EVENTS  0xe00f /* B0-B3, BD, BS, BT */
-#define DR7_FIXED   BIT(10)
-#define DR7_L(n)    BIT(2 * (n)) /* enable breakpoint n */
-#define DR7_EXECUTE 0
-#define DR7_WRITE   1
-#define DR7_ACCESS  3
+#define DR6_EVENTS		 0xe00f /* B0-B3, BD, BS, BT */
+#define DR7_FIXED		 BIT(10)
+#define DR7_L(n)		 BIT(2 * (n)) /* enable breakpoint n */
+#define DR7_EXECUTE		 0
+#define DR7_WRITE		 1
+#define DR7_ACCESS		 3
 #define DR7_TYPE(n, type, bytes) ((u64)((type) | ((bytes)-1) << 2) << (16 + 4 * (n)))
 
 static void check_registers(void)

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * doublefault: an exception while the processor delivers another one. Two of the kind "contributory"
+ * doublefault: an exception while the processor delivers another one. Two of the kind
+ * "contributory"
  * (#DE, #TS, #NP, #SS, #GP) are a #DF; after a "benign" one (such as #UD), the second is delivered
  * in the ordinary way (APM vol. 2 §8.2.9, table 8-3).
  *
- * The handler of #DF must not trust the stack. In long mode it has one of its own through the IST; in
- * protected mode it is a task of its own, entered by a task gate (APM vol. 2 §12.3): the processor
- * puts all registers into one task state segment and loads them from another.
+ * The handler of #DF must not trust the stack. In long mode it has one of its own through the IST;
+ * in protected mode it is a task of its own, entered by a task gate (APM vol. 2 §12.3): the
+ * processor puts all registers into one task state segment and loads them from another.
  *
  * What a VMM gets wrong here: it intercepts the first exception, injects it again, and forgets that
- * EXITINTINFO told of one whose delivery was cut short; it takes the second exception for the guest's
- * own and loses the first; Intel's processors do not switch tasks for a guest, so the VMM must.
+ * EXITINTINFO told of one whose delivery was cut short; it takes the second exception for the
+ * guest's own and loses the first; Intel's processors do not switch tasks for a guest, so the VMM
+ * must.
  */
 #include "lib/probe.h"
 
@@ -77,7 +79,8 @@ void double_fault(reg_t error)
 	task_link = double_tss.link == SEL_TSS;
 	task_switched = read_cr0() & CR0_TS;
 
-	/* Become the old task again, with a TSS that is not busy, and this one ready for next time. */
+	/* Become the old task again, with a TSS that is not busy, and this one ready for next time.
+	 */
 	write_cr0(read_cr0() & ~CR0_TS);
 	gdt[SEL_TSS / 8] = segment_descriptor((reg_t)&tss, sizeof(tss) - 1, 0x89, 0);
 	__asm__ volatile("ltr %w0" : : "r"(SEL_TSS));

@@ -15,10 +15,10 @@
 #include "lib/probe.h"
 
 #ifdef __x86_64__
-#define XMMS "0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15"
+#define XMMS	  "0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15"
 #define XMM_COUNT 16
 #else
-#define XMMS "0 1 2 3 4 5 6 7"
+#define XMMS	  "0 1 2 3 4 5 6 7"
 #define XMM_COUNT 8
 #endif
 
@@ -29,7 +29,7 @@
 #define XCR0_AVX    BIT(2)
 
 struct registers {
-	u8 x87[512];  /* FXSAVE's layout: control words, x87 registers, XMM registers */
+	u8 x87[512]; /* FXSAVE's layout: control words, x87 registers, XMM registers */
 	u8 ymm[16][32];
 };
 
@@ -70,7 +70,9 @@ static void load_all(void)
 	__asm__ volatile("fxrstor %0" : : "m"(loaded.x87));
 	if (has_avx)
 		__asm__ volatile(".irp n, " XMMS "\n vmovdqu 32*\\n(%0), %%ymm\\n\n .endr"
-				 : : "r"(loaded.ymm) : "memory");
+				 :
+				 : "r"(loaded.ymm)
+				 : "memory");
 }
 
 static void store_all(void)
@@ -78,7 +80,9 @@ static void store_all(void)
 	memset(&seen, 0, sizeof(seen));
 	if (has_avx)
 		__asm__ volatile(".irp n, " XMMS "\n vmovdqu %%ymm\\n, 32*\\n(%0)\n .endr"
-				 : : "r"(seen.ymm) : "memory");
+				 :
+				 : "r"(seen.ymm)
+				 : "memory");
 	__asm__ volatile("fxsave %0" : "=m"(seen.x87));
 }
 
@@ -111,7 +115,7 @@ static void make_exits(unsigned n)
 	for (unsigned i = 0; i < n; i++) {
 		cpuid(i & 1, 0);
 		outb(0xe4, i);
-		inb(0x21);
+		inb(0xe9);
 		if (i % 16 == 0)
 			wrmsr(MSR_SYSENTER_CS, rdmsr(MSR_SYSENTER_CS));
 	}
@@ -179,7 +183,9 @@ static void check_sums(void)
 	__asm__ volatile("fstp %%st(0)\n fstpl %0" : "=m"(sum));
 	answer("x87-sum", *(u64 *)&sum);
 
-	__asm__ volatile("ldmxcsr %0\n movsd %1, %%xmm6\n movsd %1, %%xmm7" : : "m"(mxcsr), "m"(one));
+	__asm__ volatile("ldmxcsr %0\n movsd %1, %%xmm6\n movsd %1, %%xmm7"
+			 :
+			 : "m"(mxcsr), "m"(one));
 	for (unsigned i = 0; i < 20; i++) {
 		__asm__ volatile("mulsd %0, %%xmm7\n addsd %%xmm7, %%xmm6" : : "m"(half));
 		outb(0xe4, 0);

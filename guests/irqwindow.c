@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * irqwindow: the exact instruction at which a pending interrupt is taken (APM vol. 2 §8.1.3, 15.21).
+ * irqwindow: the exact instruction at which a pending interrupt is taken (APM vol. 2
+ * §8.1.3, 15.21).
  *
  * STI and MOV SS hold interrupts back for one more instruction, the "interrupt shadow", so that
  * STI; HLT and MOV SS; MOV RSP cannot be torn apart. Every case here knows which instruction the
  * saved RIP must point to.
  *
- * What a VMM gets wrong here: an instruction that it emulates ends the shadow like any other, and it
- * must say so to the processor (VMCB offset 0x68); an exit within the shadow must not let an
+ * What a VMM gets wrong here: an instruction that it emulates ends the shadow like any other, and
+ * it must say so to the processor (VMCB offset 0x68); an exit within the shadow must not let an
  * interrupt in; an interrupt that becomes possible by the instruction that it emulates (OUT to the
  * 8259, POPF, a write of CR8) must come right behind it; a string instruction may be interrupted in
  * the middle, and its registers must then be those of that moment.
@@ -133,7 +134,8 @@ static void check_mov_ss(void)
 	for (unsigned i = 0; i < LOOPS * 300 && count < 30; i++)
 		__asm__ volatile(".rept 8\n mov %0, %%ss\n nop\n .endr\n"
 				 "mov %0, %%ss\n after_mov_ss: nop\n"
-				 : : "r"(SEL_DATA));
+				 :
+				 : "r"(SEL_DATA));
 	cli();
 	check("mov-ss-interrupts", count >= 30);
 	check_equal("mov-ss-torn", torn, 0);

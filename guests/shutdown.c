@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shutdown: a triple fault. With an empty interrupt table, an exception cannot be delivered, nor can
- * the #DF that follows, and the processor gives up: shutdown (APM vol. 2 §8.2.9). It is the oldest
- * way to reset a PC, and Linux uses it as reboot=t.
+ * shutdown: a triple fault. With an empty interrupt table, an exception cannot be delivered, nor
+ * can the #DF that follows, and the processor gives up: shutdown (APM vol. 2 §8.2.9). It is the
+ * oldest way to reset a PC, and Linux uses it as reboot=t.
  *
  * What a VMM gets wrong here: the whole machine goes down with the guest, or the VM hangs. It must
  * end this VM, say that it was a triple fault, and go on.

@@ -18,7 +18,7 @@ CODE(step_cpuid_prefixed, ".byte 0x66, 0x66, 0x0f, 0xa2\n nop");
 CODE(step_rdmsr, "rdmsr\n nop");
 CODE(step_wrmsr, "wrmsr\n nop");
 CODE(step_out, "out %al, %dx\n nop");
-CODE(step_in, "in $0x21, %eax\n nop");
+CODE(step_in, "in $0xe9, %eax\n nop");
 CODE(step_outs, "outsb\n nop");
 CODE(step_rep, "rep outsb\n nop");
 CODE(step_read_cr, "mov %cr0, %" REG "bx\n nop");
@@ -53,24 +53,25 @@ static void check_step(const char *what, const u8 *code, u16 length)
 	probe(code, &s);
 	check_equal(what,
 		    fault_number(s.vector, s.error, s.rip - (reg_t)code) |
-			    (u64)(read_dr6() & DR6_EVENTS) << 40 | (u64)!!(s.flags & FLAGS_TF) << 60,
+			    (u64)(read_dr6() & DR6_EVENTS) << 40 |
+			    (u64) !!(s.flags & FLAGS_TF) << 60,
 		    fault_number(VEC_DB, 0, length) | DR6_BS << 40 | BIT(60));
 }
 
 /* A little program with something to emulate in every other instruction. */
 CODE(program, "nop\n"
-	      "cpuid\n"			  /* 1: 2 bytes */
-	      "mov $0x3a00, %edx\n"	  /* 3: 5 bytes */
-	      "out %al, %dx\n"		  /* 8 */
-	      "in %dx, %al\n"		  /* 9 */
-	      "mov $0x174, %ecx\n"	  /* 10: 5 bytes, SYSENTER_CS */
-	      "rdmsr\n"			  /* 15: 2 bytes */
-	      "wrmsr\n"			  /* 17: 2 bytes */
-	      ".byte 0x66, 0x0f, 0xa2\n"  /* 19: 3 bytes, CPUID */
-	      "out %eax, $0xe4\n"	  /* 22: 2 bytes */
-	      "in $0x21, %al\n"		  /* 24: 2 bytes */
-	      "nop\n"			  /* 26 */
-	      "ret");			  /* 27 */
+	      "cpuid\n"			 /* 1: 2 bytes */
+	      "mov $0x3a00, %edx\n"	 /* 3: 5 bytes */
+	      "out %al, %dx\n"		 /* 8 */
+	      "in %dx, %al\n"		 /* 9 */
+	      "mov $0x174, %ecx\n"	 /* 10: 5 bytes, SYSENTER_CS */
+	      "rdmsr\n"			 /* 15: 2 bytes */
+	      "wrmsr\n"			 /* 17: 2 bytes */
+	      ".byte 0x66, 0x0f, 0xa2\n" /* 19: 3 bytes, CPUID */
+	      "out %eax, $0xe4\n"	 /* 22: 2 bytes */
+	      "in $0xe9, %al\n"		 /* 24: 2 bytes */
+	      "nop\n"			 /* 26 */
+	      "ret");			 /* 27 */
 
 static u64 trail;
 static unsigned steps;
@@ -95,7 +96,9 @@ static void check_trail(void)
 {
 	trap_catch(note);
 	__asm__ volatile("pushf\n orl $0x100, (%%" REG "sp)\n popf\n call *%%" REG "di\n nop"
-			 : : "D"(program) : "memory", "cc",
+			 :
+			 : "D"(program)
+			 : "memory", "cc",
 #ifdef __x86_64__
 			   "r8", "r9", "r10", "r11",
 #endif

@@ -16,12 +16,12 @@
  */
 #include "lib/probe.h"
 
-#define PIC1	      0x20
-#define PIC1_MASK     0x21
-#define ONLY_LINE_0   0xfffe
-#define NO_LINE	      0xffff
-#define EOI_LINE_0    0x60 /* specific end of interrupt */
-#define PATIENCE      500000 /* times relax() */
+#define PIC1	    0x20
+#define PIC1_MASK   0x21
+#define ONLY_LINE_0 0xfffe
+#define NO_LINE	    0xffff
+#define EOI_LINE_0  0x60   /* specific end of interrupt */
+#define PATIENCE    500000 /* times relax() */
 
 static volatile unsigned count;
 static bool end_it = true;

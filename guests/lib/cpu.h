@@ -142,17 +142,17 @@ static inline void outw(u16 port, u16 v)
 	__asm__ volatile("outw %0, %1" : : "a"(v), "Nd"(port) : "memory");
 }
 
-#define CPU_REGISTER(name)                                                        \
-	static inline reg_t read_##name(void)                                     \
-	{                                                                         \
-		reg_t v;                                                          \
-                                                                                  \
-		__asm__ volatile("mov %%" #name ", %0" : "=r"(v) : : "memory");   \
-		return v;                                                         \
-	}                                                                         \
-	static inline void write_##name(reg_t v)                                  \
-	{                                                                         \
-		__asm__ volatile("mov %0, %%" #name : : "r"(v) : "memory");       \
+#define CPU_REGISTER(name)                                                      \
+	static inline reg_t read_##name(void)                                   \
+	{                                                                       \
+		reg_t v;                                                        \
+                                                                                \
+		__asm__ volatile("mov %%" #name ", %0" : "=r"(v) : : "memory"); \
+		return v;                                                       \
+	}                                                                       \
+	static inline void write_##name(reg_t v)                                \
+	{                                                                       \
+		__asm__ volatile("mov %0, %%" #name : : "r"(v) : "memory");     \
 	}
 CPU_REGISTER(cr0)
 CPU_REGISTER(cr2)

@@ -25,15 +25,15 @@ typedef long long s64;
 /* As wide as a general register: 64 bits in 64-bit guests, 32 in the others. */
 typedef unsigned long reg_t;
 
-#define BIT(n)		(1ull << (n))
-#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
-#define __aligned(n)	__attribute__((aligned(n)))
-#define __packed	__attribute__((packed))
-#define __printf(f, a)	__attribute__((format(printf, f, a)))
-#define PAGE_SIZE	4096u
+#define BIT(n)	       (1ull << (n))
+#define ARRAY_SIZE(a)  (sizeof(a) / sizeof((a)[0]))
+#define __aligned(n)   __attribute__((aligned(n)))
+#define __packed       __attribute__((packed))
+#define __printf(f, a) __attribute__((format(printf, f, a)))
+#define PAGE_SIZE      4096u
 
 /* Memory may have changed behind the compiler's back, through another address for instance. */
-#define barrier()	__asm__ volatile("" ::: "memory")
+#define barrier()      __asm__ volatile("" ::: "memory")
 
 /* ---- the guest itself ------------------------------------------------------------------------ */
 
@@ -105,7 +105,8 @@ void pit_once(u16 ticks);
 void pit_periodic(u16 ticks);
 /**
  * relax() - some hundred instructions that do nothing: between two looks at a device, so that a
- * loop with a limit waits about as long in a VM, where a look costs thousands, as on a bare machine.
+ * loop with a limit waits about as long in a VM, where a look costs thousands, as on a bare
+ * machine.
  */
 void relax(void);
 /**

@@ -3,8 +3,10 @@
 #define MULTIBOOT_MAGIC 0x1badb002
 #define MULTIBOOT_FLAGS 0x00000003 /* modules on page boundaries; tell how much memory there is */
 
+/* clang-format off */
 #define MULTIBOOT_HEADER                             \
 	.section .multiboot, "a";                    \
 	.balign 4;                                   \
 	.long MULTIBOOT_MAGIC, MULTIBOOT_FLAGS;      \
 	.long -(MULTIBOOT_MAGIC + MULTIBOOT_FLAGS)
+/* clang-format on */

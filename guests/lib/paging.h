@@ -12,24 +12,24 @@
 
 enum paging_mode { PAGING_OFF, PAGING_32, PAGING_PAE, PAGING_LONG };
 
-#define WINDOW	       0x40000000ul
-#define WINDOW_PAGES   512
+#define WINDOW	     0x40000000ul
+#define WINDOW_PAGES 512
 
-#define PTE_PRESENT    BIT(0)
-#define PTE_WRITE      BIT(1)
-#define PTE_USER       BIT(2)
-#define PTE_ACCESSED   BIT(5)
-#define PTE_DIRTY      BIT(6)
-#define PTE_LARGE      BIT(7) /* in a page directory entry */
-#define PTE_GLOBAL     BIT(8)
-#define PTE_NX	       BIT(63)
-#define PTE_ALL	       (PTE_PRESENT | PTE_WRITE | PTE_USER)
+#define PTE_PRESENT  BIT(0)
+#define PTE_WRITE    BIT(1)
+#define PTE_USER     BIT(2)
+#define PTE_ACCESSED BIT(5)
+#define PTE_DIRTY    BIT(6)
+#define PTE_LARGE    BIT(7) /* in a page directory entry */
+#define PTE_GLOBAL   BIT(8)
+#define PTE_NX	     BIT(63)
+#define PTE_ALL	     (PTE_PRESENT | PTE_WRITE | PTE_USER)
 
-#define PF_PRESENT     BIT(0)
-#define PF_WRITE       BIT(1)
-#define PF_USER	       BIT(2)
-#define PF_RESERVED    BIT(3)
-#define PF_FETCH       BIT(4)
+#define PF_PRESENT   BIT(0)
+#define PF_WRITE     BIT(1)
+#define PF_USER	     BIT(2)
+#define PF_RESERVED  BIT(3)
+#define PF_FETCH     BIT(4)
 
 /**
  * paging_start() - make the tables and turn paging on, or off. A 64-bit guest has paging on from

@@ -26,20 +26,18 @@
  * Assemble @text under a name. In the text one can name the code's end NAME_end, and NAME itself.
  * CODE_ACROSS does the same, but lays the code so that its first @n bytes are the last of a page.
  */
-#define CODE(name, text)                                     \
-	extern const u8 name[], name##_end[];                \
-	__asm__(".pushsection .text.probe, \"ax\"\n" #name   \
-		":\n" text "\n" #name "_end:\n"              \
-		".fill 16, 1, 0xcc\n"                        \
+#define CODE(name, text)                                                                   \
+	extern const u8 name[], name##_end[];                                              \
+	__asm__(".pushsection .text.probe, \"ax\"\n" #name ":\n" text "\n" #name "_end:\n" \
+		".fill 16, 1, 0xcc\n"                                                      \
 		".popsection")
 
-#define CODE_ACROSS(name, n, text)                           \
-	extern const u8 name[], name##_end[];                \
-	__asm__(".pushsection .text.probe, \"ax\"\n"         \
-		".balign 4096, 0xcc\n"                       \
-		".fill 4096 - " #n ", 1, 0xcc\n" #name       \
-		":\n" text "\n" #name "_end:\n"              \
-		".fill 16, 1, 0xcc\n"                        \
+#define CODE_ACROSS(name, n, text)                                                     \
+	extern const u8 name[], name##_end[];                                          \
+	__asm__(".pushsection .text.probe, \"ax\"\n"                                   \
+		".balign 4096, 0xcc\n"                                                 \
+		".fill 4096 - " #n ", 1, 0xcc\n" #name ":\n" text "\n" #name "_end:\n" \
+		".fill 16, 1, 0xcc\n"                                                  \
 		".popsection")
 
 /* Words of the code that differ: CODE(x, "push %" REG "ax\n " IRET). */

@@ -352,7 +352,6 @@ static int uart_create(struct vm *vm)
 		return -ENOMEM;
 	u->vm = vm;
 	u->divisor_low = DIVISOR_RESET;
-	u->trigger = 1;
 	vm_console_input(vm, uart_input_ready, u);
 	return vm_hook_io(vm, &hook);
 }

@@ -7,6 +7,7 @@
  */
 #include "svm/svm.h"
 #include "vmm/skip.h"
+#include "vmm/trace.h"
 
 #define CODES (SVM_EXIT_MWAIT + 1)
 
@@ -74,21 +75,17 @@ static __slow void decode_interrupted(struct vcpu *vcpu, const struct vmcb *vmcb
 	exit->interrupted.event.address = vmcb->cr2;
 }
 
-/* The kinds that have more to say than their name, and those whose instruction's end is wanted. */
-#define DETAILED                                                                   \
-	(BIT(EXIT_IO) | BIT(EXIT_RDMSR) | BIT(EXIT_CR_READ) | BIT(EXIT_CR_WRITE) | \
-	 BIT(EXIT_EXCEPTION) | BIT(EXIT_MEMORY))
+/* The kinds whose instruction's end is wanted, and those that have more to say than their name. */
 #define SKIPPED (BIT(EXIT_CPUID) | BIT(EXIT_HLT) | BIT(EXIT_RDMSR) | BIT(EXIT_HYPERCALL))
+#define DETAILED                                                                       \
+	(BIT(EXIT_IO) | BIT(EXIT_CR_READ) | BIT(EXIT_CR_WRITE) | BIT(EXIT_EXCEPTION) | \
+	 BIT(EXIT_MEMORY))
 
 static void decode_details(const struct vmcb *vmcb, struct exit *exit)
 {
 	switch (exit->kind) {
 	case EXIT_IO:
 		decode_io(vmcb, exit);
-		break;
-	case EXIT_RDMSR:
-		if (vmcb->exit_info1)
-			exit->kind = EXIT_WRMSR;
 		break;
 	case EXIT_CR_READ:
 	case EXIT_CR_WRITE:
@@ -121,30 +118,54 @@ static enum exit_kind kind_of(u32 code)
 static void decode_exit(struct vcpu *vcpu, const struct vmcb *vmcb, struct exit *exit)
 {
 	u32 code = vmcb->exit_code;
+	u64 next_rip = vmcb->next_rip; /* zero on a processor without that feature */
+	enum exit_kind kind = kind_of(code);
 
 	exit->code = code;
 	exit->info1 = vmcb->exit_info1;
 	exit->info2 = vmcb->exit_info2;
 	exit->rip = vmcb->rip;
-	exit->next_rip = vmcb->next_rip; /* zero on a processor without that feature */
 	exit->interrupted.valid = false;
 	if (unlikely(vmcb->exit_int_info & SVM_EVENT_VALID))
 		decode_interrupted(vcpu, vmcb, exit);
-	exit->kind = kind_of(code);
-	if (DETAILED >> exit->kind & 1)
+	if (SKIPPED >> kind & 1) {
+		if (kind == EXIT_RDMSR && vmcb->exit_info1)
+			kind = EXIT_WRMSR;
+		if (!next_rip && vmcb->cs.attrib & SEG_L && vmcb->efer & EFER_LMA)
+			next_rip = skip_lookup(vcpu->skip, vmcb->rip, vmcb->cr3);
+	}
+	exit->kind = kind;
+	exit->next_rip = next_rip;
+	if (DETAILED >> kind & 1)
 		decode_details(vmcb, exit);
-	if (SKIPPED >> exit->kind & 1 && !exit->next_rip && vmcb->cs.attrib & SEG_L &&
-	    vmcb->efer & EFER_LMA)
-		exit->next_rip = skip_lookup(vcpu->skip, exit->rip, vmcb->cr3);
 }
 
-void svm_run(struct vcpu *vcpu, struct exit *exit)
+/*
+ * Call the world switch (switch.S): load the guest's registers, VMRUN, save them. A host interrupt
+ * that arrives while the guest runs is still pending afterwards.
+ */
+static inline void world_switch(u64 *gpr, struct vmcb *vmcb, struct vmcb *host)
+{
+	__asm__ volatile("call svm_switch"
+			 : "+D"(gpr), "+S"(vmcb), "+d"(host)
+			 :
+			 : "rax", "rbx", "rcx", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
+			   "r15", "memory", "cc");
+}
+
+void svm_run(struct vcpu *vcpu)
 {
 	struct svm_vcpu *s = svm_of(vcpu);
 	struct vmcb *vmcb = s->vmcb;
+	struct exit *exit;
 
-	svm_asid_prepare(s);
-	svm_switch(vcpu->gpr, vmcb, svm_host_vmcb);
-	vmcb->event_inj = 0; /* delivered, or told of in exit_int_info */
-	decode_exit(vcpu, vmcb, exit);
+	do {
+		exit = trace_enter(vcpu->vm);
+		svm_asid_prepare(s);
+		world_switch(vcpu->gpr, vmcb, svm_host_vmcb);
+		vmcb->event_inj = 0; /* delivered, or told of in exit_int_info */
+		decode_exit(vcpu, vmcb, exit);
+		trace_exit(vcpu->vm, exit);
+		exit_dispatch(vcpu, exit);
+	} while (likely(!vcpu->requests));
 }

@@ -44,22 +44,11 @@ static inline struct vmcb *vmcb_of(struct vcpu *vcpu)
 	return svm_of(vcpu)->vmcb;
 }
 
-/**
- * svm_switch() - the world switch (switch.S): load the guest's registers, VMRUN, save them.
- * @gpr: the sixteen general registers in encoding order; RAX goes through the VMCB
- * @vmcb: the guest's
- * @host_vmcb: where the host's FS, GS, TR and system call registers were saved by VMSAVE
- *
- * Called and returns with interrupts disabled. A host interrupt that arrives while the guest runs
- * is still pending on return.
- */
-void svm_switch(u64 *gpr, struct vmcb *vmcb, struct vmcb *host_vmcb);
-
 /** svm_vmsave() - save the host's part of what VMLOAD and VMSAVE move. */
 void svm_vmsave(struct vmcb *host_vmcb);
 
-/** svm_run() - run the guest until it exits, and tell why in the monitor's words (run.c). */
-void svm_run(struct vcpu *vcpu, struct exit *exit);
+/** svm_run() - run the guest and deal with its exits, until something is requested (run.c). */
+void svm_run(struct vcpu *vcpu);
 /** svm_decode_event() - an event in the format of EVENTINJ and EXITINTINFO. */
 void svm_decode_event(u64 word, struct event *event);
 

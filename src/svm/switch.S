@@ -6,7 +6,7 @@
  * §15.5). VMLOAD and VMSAVE move FS, GS, TR, LDTR and the system call registers (§15.5.2). The
  * fourteen general registers that are left are ours to move, and that is what is done here:
  *
- *	1. keep the host's callee-saved registers, and the two pointers we will need, on the stack
+ *	1. keep the frame pointer, and the two pointers we will need, on the stack
  *	2. close the global interrupt gate, so that no interrupt falls between the worlds; then set
  *	   IF: with V_INTR_MASKING it is the host's IF at VMRUN that lets a physical interrupt end
  *	   the guest's run (§15.21.1). GIF is what holds interrupts back until VMRUN opens it.
@@ -16,7 +16,9 @@
  *	   have a register, find the array, store everything
  *	6. reload the host's part, clear IF again, open the gate, return
  *
- * The guest's RAX travels through the VMCB, because VMRUN's operand is in RAX.
+ * The guest's RAX travels through the VMCB, because VMRUN's operand is in RAX. All other registers come
+ * back with the guest's values in them, as far as the caller is concerned destroyed: it calls through
+ * world_switch() in run.c, which tells the compiler so. That way nothing is saved that nobody needs.
  */
 
 #define VMCB_RAX 0x5f8
@@ -26,11 +28,6 @@
 	.type svm_switch, @function
 svm_switch:				/* rdi = gpr[], rsi = vmcb, rdx = host_vmcb */
 	push	%rbp			/* 1 */
-	push	%rbx
-	push	%r12
-	push	%r13
-	push	%r14
-	push	%r15
 	push	%rdx
 	push	%rdi
 
@@ -83,11 +80,6 @@ svm_switch:				/* rdi = gpr[], rsi = vmcb, rdx = host_vmcb */
 	vmload	%rax
 	cli
 	stgi
-	pop	%r15
-	pop	%r14
-	pop	%r13
-	pop	%r12
-	pop	%rbx
 	pop	%rbp
 	ret
 	.size svm_switch, . - svm_switch

@@ -171,19 +171,19 @@ static bool hooked(const struct vm *vm, u32 leaf)
 }
 
 /*
- * Most leaves never change, so they are asked for once: on a machine that is itself virtual, each
- * CPUID of ours is an exit to whoever runs us. Not those with subleaves or with a mirror of guest
- * state.
+ * Most leaves change only with CR4, whose writes exit. So they are worked out then: on a machine
+ * that is itself virtual, each CPUID of ours is an exit to whoever runs us. Not those with
+ * subleaves.
  */
-#define BASIC_VARIABLE (BIT(1) | BIT(4) | BIT(7) | BIT(0xd))
+#define HAVE_SUBLEAVES (BIT(4) | BIT(7) | BIT(0xd))
 
-void cpuid_create(struct vcpu *vcpu)
+void cpuid_refresh(struct vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;
 
 	for (u32 i = 0; i < CPUID_BASIC; i++) {
 		vm->cpuid.basic[i] = filtered(vcpu, i, 0);
-		if (!(BASIC_VARIABLE >> i & 1) && !hooked(vm, i))
+		if (!(HAVE_SUBLEAVES >> i & 1) && !hooked(vm, i))
 			vm->cpuid.basic_fixed |= 1u << i;
 	}
 	for (u32 i = 0; i < CPUID_EXTENDED; i++) {

@@ -103,6 +103,7 @@ static int guest_write_cr4(struct vcpu *vcpu, u64 value)
 	if (value & ~old & CR4_PCIDE && (!long_mode || vcpu_get(vcpu, VREG_CR3) & 0xfff))
 		return -EPERM;
 	vcpu_set(vcpu, VREG_CR4, value);
+	cpuid_refresh(vcpu);
 	if ((old ^ value) & CR4_TRANSLATION)
 		cpu->flush(vcpu);
 	return 0;

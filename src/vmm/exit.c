@@ -72,22 +72,8 @@ static int unknown(struct vcpu *vcpu, const struct exit *exit)
 		       (unsigned long long)exit->info2);
 }
 
-static __slow int call_hook(struct vcpu *vcpu, const struct exit *exit)
+static int handle(struct vcpu *vcpu, const struct exit *exit)
 {
-	const struct exit_hook *hook = &vcpu->vm->hooks.exit[exit->kind];
-
-	return hook->fn(vcpu, exit, hook->opaque);
-}
-
-int exit_handle(struct vcpu *vcpu, const struct exit *exit)
-{
-	if (unlikely(vcpu->vm->hooks.exit_kinds >> exit->kind & 1)) {
-		int handled = call_hook(vcpu, exit);
-
-		if (handled)
-			return min(handled, 0);
-	}
-
 	switch (exit->kind) {
 	case EXIT_INTERRUPT:
 	case EXIT_NMI:
@@ -128,4 +114,34 @@ int exit_handle(struct vcpu *vcpu, const struct exit *exit)
 		break;
 	}
 	return unknown(vcpu, exit);
+}
+
+static __slow void fail(struct vcpu *vcpu, int err, const struct exit *exit)
+{
+	if (!vcpu->vm->reason[0])
+		vm_fail(vcpu->vm, err, "error %d at an exit of kind %s", -err,
+			exit_kind_name(exit->kind));
+	vm_stop(vcpu->vm, VM_FAILED);
+}
+
+/* Hooks see an exit first. Return: 1: that was all; 0: nobody took it; negative: it failed. */
+static __slow int call_hook(struct vcpu *vcpu, const struct exit *exit)
+{
+	const struct exit_hook *hook = &vcpu->vm->hooks.exit[exit->kind];
+
+	return hook->fn(vcpu, exit, hook->opaque);
+}
+
+void exit_dispatch(struct vcpu *vcpu, const struct exit *exit)
+{
+	int err = 0;
+
+	if (unlikely(vcpu->requests))
+		irq_account(vcpu, exit);
+	if (unlikely(vcpu->vm->hooks.exit_kinds >> exit->kind & 1))
+		err = call_hook(vcpu, exit);
+	if (likely(!err))
+		err = handle(vcpu, exit);
+	if (unlikely(err < 0))
+		fail(vcpu, err, exit);
 }

@@ -82,13 +82,11 @@ struct exit {
 };
 
 /**
- * exit_handle() - do what an exit asks for. The one switch of the monitor.
+ * exit_dispatch() - deal with an exit: account for what the guest's interrupt pin did, then the one
+ * switch of the monitor. If the VM cannot go on, it is stopped.
  * @vcpu: whose
  * @exit: why
- *
- * Return: 0 to go on running the guest, or a negative errno: the VM cannot go on, and why has been
- * put into vm->stop by vm_stop() or is told by the errno.
  */
-int exit_handle(struct vcpu *vcpu, const struct exit *exit);
+void exit_dispatch(struct vcpu *vcpu, const struct exit *exit);
 
 #endif

@@ -45,16 +45,8 @@ static void take_interrupts(struct vm *vm)
 	vm_console_poll(vm);
 }
 
-static __slow void fail(struct vcpu *vcpu, int err, const struct exit *exit)
-{
-	if (!vcpu->vm->reason[0])
-		vm_fail(vcpu->vm, err, "error %d at an exit of kind %s", -err,
-			exit_kind_name(exit->kind));
-	vm_stop(vcpu->vm, VM_FAILED);
-}
-
 /* Return: whether the guest may be entered now. */
-static __slow bool see_to_requests(struct vcpu *vcpu)
+static bool see_to_requests(struct vcpu *vcpu)
 {
 	if (vcpu->requests & REQUEST_HOST) {
 		vcpu->requests &= ~REQUEST_HOST;
@@ -72,16 +64,8 @@ static void run_turn(struct vcpu *vcpu)
 {
 	resident_load(vcpu);
 	vcpu->requests &= ~REQUEST_LEAVE;
-	while (likely(!vcpu->requests) || see_to_requests(vcpu)) {
-		const struct exit *exit = trace_run(vcpu);
-		int err;
-
-		if (unlikely(vcpu->requests))
-			irq_account(vcpu, exit);
-		err = exit_handle(vcpu, exit);
-		if (unlikely(err))
-			fail(vcpu, err, exit);
-	}
+	while (!vcpu->requests || see_to_requests(vcpu))
+		cpu->run(vcpu);
 }
 
 /*

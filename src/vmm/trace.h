@@ -18,7 +18,7 @@
 
 struct trace_entry {
 	struct exit exit;
-	u64 inside;  /* ticks in the guest before it */
+	u64 inside;  /* ticks in the guest before it; until then, when it was entered */
 	u64 outside; /* ticks from it to the next entry; filled in then */
 } __aligned(128);
 
@@ -34,29 +34,36 @@ struct trace {
 int trace_create(struct vm *vm);
 void trace_destroy(struct vm *vm);
 /**
- * trace_run() - run the guest once. The back end writes the exit straight into the ring, so that
- * remembering it costs nothing more.
+ * trace_enter() - the guest is about to be entered.
  *
- * Return: the exit, good until TRACE_RING exits later.
+ * Return: where to put its next exit: straight into the ring, so that remembering it costs nothing
+ * more. It stays good until TRACE_RING exits later.
  */
-static inline const struct exit *trace_run(struct vcpu *vcpu)
+static inline struct exit *trace_enter(struct vm *vm)
 {
-	struct trace *t = vcpu->vm->trace;
+	struct trace *t = vm->trace;
 	struct trace_entry *e = t->last;
-	u64 enter = rdtsc();
-	u64 outside = enter - t->left;
-	u64 left;
+	u64 now = rdtsc();
+	u64 outside = now - t->left;
 
 	e->outside = outside;
 	t->outside[e->exit.kind] += outside;
 	e = unlikely(e == &t->ring[TRACE_RING - 1]) ? t->ring : e + 1;
+	e->inside = now;
 	t->last = e;
-	cpu->run(vcpu, &e->exit);
-	left = rdtsc();
-	t->left = left;
-	e->inside = left - enter;
-	t->count[e->exit.kind]++;
 	return &e->exit;
+}
+
+/** trace_exit() - it has exited. */
+static inline void trace_exit(struct vm *vm, struct exit *exit)
+{
+	struct trace *t = vm->trace;
+	struct trace_entry *e = container_of(exit, struct trace_entry, exit);
+	u64 now = rdtsc();
+
+	t->left = now;
+	e->inside = now - e->inside;
+	t->count[exit->kind]++;
 }
 
 /** trace_print() - the table of exits. */
@@ -74,12 +81,13 @@ static inline void trace_destroy(struct vm *vm)
 {
 	(void)vm;
 }
-static inline const struct exit *trace_run(struct vcpu *vcpu)
+static inline struct exit *trace_enter(struct vm *vm)
 {
-	static struct exit exit;
-
-	cpu->run(vcpu, &exit);
-	return &exit;
+	return &vm->exit;
+}
+static inline void trace_exit(struct vm *vm, struct exit *exit)
+{
+	(void)vm, (void)exit;
 }
 static inline void trace_print(const struct vm *vm)
 {

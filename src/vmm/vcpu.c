@@ -30,7 +30,7 @@ int vcpu_create(struct vm *vm)
 	cpu->intercept(vcpu, INTERCEPT_CR4_WRITE, true);
 	if (vm->config->trap_cr)
 		trap_control_registers(vcpu);
-	cpuid_create(vcpu);
+	cpuid_refresh(vcpu);
 	err = resident_create(vcpu);
 	if (!err)
 		err = skip_create(vcpu);

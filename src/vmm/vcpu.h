@@ -75,8 +75,8 @@ int vcpu_cr_exit(struct vcpu *vcpu, const struct exit *exit);	     /* cr.c */
 int vcpu_hypercall_exit(struct vcpu *vcpu, const struct exit *exit); /* hypercall.c */
 int vcpu_mmio_exit(struct vcpu *vcpu, const struct exit *exit);	     /* mmio.c */
 
-/** cpuid_create() - work out what this guest's CPUID will say; its hooks are set by now. */
-void cpuid_create(struct vcpu *vcpu);
+/** cpuid_refresh() - work out what this guest's CPUID says, at its start and when CR4 changes. */
+void cpuid_refresh(struct vcpu *vcpu);
 /** vcpu_cpuid() - what the guest's CPUID shall say. */
 struct cpuid_regs vcpu_cpuid(struct vcpu *vcpu, u32 leaf, u32 subleaf);
 

@@ -72,6 +72,7 @@ struct vm {
 	struct irq_state irq;
 	bool intr; /* the controller's wire to the processor */
 	struct trace *trace;
+	struct exit exit; /* the last one, where there is no trace */
 
 	struct {
 		struct cpuid_regs basic[CPUID_BASIC], extended[CPUID_EXTENDED];

@@ -229,8 +229,11 @@ static int walk_long(const struct walk_regs *regs, const struct walk_mem *mem, u
 	return found == FOUND ? finish64(regs, access, out, &path, gva, level) : found;
 }
 
-/* What must be zero in a directory pointer, which has neither permissions nor accessed bit. */
-#define PDPTE_RSVD (PTE_W | PTE_U | PTE_A | PTE_D | PTE_PS | PTE_G | 0xfffull << 52)
+/*
+ * What must be zero in a directory pointer, which has neither permissions nor accessed bit. MOV CR3 has
+ * checked that; the accessed bit is let pass, because QEMU's nested paging sets it afterwards.
+ */
+#define PDPTE_RSVD (PTE_W | PTE_U | PTE_D | PTE_PS | PTE_G | 0xfffull << 52)
 
 static int walk_pae(const struct walk_regs *regs, const struct walk_mem *mem, u64 gva, u32 access,
 		    struct walk *out)

@@ -16,7 +16,7 @@ from typing import Callable, Mapping, Sequence
 
 from common import BUILD, ROOT, CasitaError
 
-BACKSTOP = 600.0
+BACKSTOP = 300.0
 
 
 class Failure(Exception):

@@ -26,7 +26,7 @@ def _session(engine: str) -> None:
         terminal.wait_for(_PROMPT)
         long = "abcdefghij" * 40  # more than the UART's FIFO and Casita's buffers take at once
         terminal.type(f"echo {long} | wc -c\r")
-        terminal.wait_for(f"{len(long) + 1}\r\n")
+        terminal.wait_for(f"{len(long) + 1}\r")
         terminal.wait_for(_PROMPT)
         terminal.type("sleep 1000\r")
         terminal.wait_for("sleep 1000")
@@ -35,7 +35,7 @@ def _session(engine: str) -> None:
         terminal.type("cat > /tmp/typed\rone\rtwo\r" + _CTRL_D)
         terminal.wait_for(_PROMPT)
         terminal.type("wc -l < /tmp/typed; stty size; jobs; exit 3\r")
-        terminal.wait_for("2\r\n")
+        terminal.wait_for("2\r")
         terminal.wait_for("guest exit status 3")
         expect(terminal.wait_for_end() != 0, "make's status is 0 after exit 3", terminal.seen)
 

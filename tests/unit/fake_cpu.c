@@ -10,7 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include "fake_cpu.h"
+#include "host/host.h"
+#include "lib/errno.h"
 #include "lib/print.h"
+#include "vmm/inject.h"
 
 #define RUBBISH 0xbad0bad0bad0bad0ull
 
@@ -49,6 +52,98 @@ static void set_table(struct vcpu *vcpu, bool idt, const struct table_reg *in)
 	*(idt ? &fake(vcpu)->idt : &fake(vcpu)->gdt) = *in;
 }
 
+static u8 get_cpl(struct vcpu *vcpu)
+{
+	return fake(vcpu)->cpl;
+}
+
+static void get_walk(struct vcpu *vcpu, struct walk_regs *regs)
+{
+	*regs = (struct walk_regs){
+		.cr0 = get(vcpu, VREG_CR0),
+		.cr3 = get(vcpu, VREG_CR3),
+		.cr4 = get(vcpu, VREG_CR4),
+		.efer = get(vcpu, VREG_EFER),
+		.rflags = get(vcpu, VREG_RFLAGS),
+		.cpl = fake(vcpu)->cpl,
+		.phys_bits = vcpu->vm->phys_bits,
+	};
+}
+
+static int advance(struct vcpu *vcpu, u64 next_rip)
+{
+	set(vcpu, VREG_RIP, next_rip);
+	fake(vcpu)->shadow = false;
+	fake(vcpu)->advances++;
+	return get(vcpu, VREG_RFLAGS) & RFLAGS_TF ? vcpu_single_step(vcpu) : 0;
+}
+
+static int inject(struct vcpu *vcpu, const struct event *event)
+{
+	if (fake(vcpu)->waiting)
+		return -EBUSY;
+	fake(vcpu)->waiting = true;
+	fake(vcpu)->event = *event;
+	if (event->kind == EVENT_EXCEPTION && event->vector == VEC_PF)
+		set(vcpu, VREG_CR2, event->address);
+	return 0;
+}
+
+static void take_back(struct vcpu *vcpu, struct event *event)
+{
+	*event = fake(vcpu)->event;
+	fake(vcpu)->waiting = false;
+}
+
+static void offer_irq(struct vcpu *vcpu, int vector)
+{
+	fake(vcpu)->irq = vector;
+	fake(vcpu)->irq_taken = false;
+	fake(vcpu)->offers++;
+}
+
+static bool irq_taken(struct vcpu *vcpu)
+{
+	return fake(vcpu)->irq_taken;
+}
+
+static bool irq_shadow(struct vcpu *vcpu)
+{
+	return fake(vcpu)->shadow;
+}
+
+static void flush(struct vcpu *vcpu)
+{
+	fake(vcpu)->flushes++;
+}
+
+static void set_nested_root(struct vcpu *vcpu, hpa_t root)
+{
+	fake(vcpu)->nested_root = root;
+}
+
+static void intercept(struct vcpu *vcpu, enum intercept what, bool on)
+{
+	u64 *bits = &fake(vcpu)->intercepts;
+
+	*bits = on ? *bits | BIT(what) : *bits & ~BIT(what);
+}
+
+static void set_tsc_offset(struct vcpu *vcpu, u64 offset)
+{
+	fake(vcpu)->tsc_offset = offset;
+}
+
+static bool has_nested_paging(void)
+{
+	return true;
+}
+
+static void explain_refusal(struct vcpu *vcpu)
+{
+	(void)vcpu;
+}
+
 static const struct cpu_ops fake_ops = {
 	.name = "fake",
 	.get = get,
@@ -57,6 +152,20 @@ static const struct cpu_ops fake_ops = {
 	.set_seg = set_seg,
 	.get_table = get_table,
 	.set_table = set_table,
+	.get_cpl = get_cpl,
+	.get_walk = get_walk,
+	.advance = advance,
+	.inject = inject,
+	.take_back = take_back,
+	.offer_irq = offer_irq,
+	.irq_taken = irq_taken,
+	.irq_shadow = irq_shadow,
+	.flush = flush,
+	.set_nested_root = set_nested_root,
+	.intercept = intercept,
+	.set_tsc_offset = set_tsc_offset,
+	.has_nested_paging = has_nested_paging,
+	.explain_refusal = explain_refusal,
 };
 
 __attribute__((weak)) const struct cpu_ops *cpu;
@@ -69,6 +178,28 @@ __attribute__((weak)) int vm_fail(struct vm *vm, int error, const char *fmt, ...
 	str_format_v(vm->reason, sizeof(vm->reason), fmt, ap);
 	va_end(ap);
 	return error;
+}
+
+__attribute__((weak)) void vm_stop(struct vm *vm, enum vm_state why)
+{
+	if (vm->state == VM_RUNNING)
+		vm->state = why;
+}
+
+__attribute__((weak)) int vcpu_single_step(struct vcpu *vcpu)
+{
+	(void)vcpu;
+	return 0;
+}
+
+__attribute__((weak)) u64 host_now(void)
+{
+	return 0;
+}
+
+__attribute__((weak)) void host_timer_set(u64 when)
+{
+	(void)when;
 }
 
 __attribute__((weak)) hpa_t pages_alloc(u64 bytes, u64 align)
@@ -100,6 +231,7 @@ void fake_machine_init(struct fake_machine *m)
 	m->config.kernel.cmdline = "";
 	m->vcpu.vm = &m->vm;
 	m->vcpu.cpu_state = &m->cpu;
+	m->vcpu.offered = m->vcpu.redeliver = m->cpu.irq = -1;
 	for (unsigned i = 0; i < GPR_COUNT; i++)
 		m->vcpu.gpr[i] = RUBBISH;
 	for (unsigned i = 0; i < VREG_COUNT; i++)

@@ -18,6 +18,16 @@ struct fake_cpu {
 	u64 regs[VREG_COUNT];
 	struct segment segs[SEG_COUNT];
 	struct table_reg gdt, idt;
+	u8 cpl;
+	bool waiting; /* for the next entry: */
+	struct event event;
+	int irq;	/* vector on the INTR pin, or -1 */
+	bool irq_taken; /* a test sets it when the guest takes what is on the pin */
+	bool shadow;	/* of STI or MOV SS */
+	u64 tsc_offset;
+	hpa_t nested_root;
+	u64 intercepts; /* bit n: enum intercept */
+	unsigned flushes, advances, offers;
 };
 
 struct fake_machine {

@@ -107,8 +107,11 @@ void fake_skip(u64 ns)
 
 void fake_type(struct fake_vm *f, const char *text)
 {
-	size_t n = strlen(text);
+	fake_type_bytes(f, text, strlen(text));
+}
 
+void fake_type_bytes(struct fake_vm *f, const char *text, size_t n)
+{
 	ck_assert_uint_le(typed_count + n, sizeof(typed));
 	memcpy(typed + typed_count, text, n);
 	typed_count += n;

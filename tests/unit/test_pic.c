@@ -82,8 +82,9 @@ START_TEST(a_fresh_one_lets_nothing_through)
 	ck_assert_uint_eq(fake_in(&f, MASTER_A0), 0xff);
 	ck_assert_uint_eq(fake_in(&f, SLAVE_A0), 0xff);
 	assert_takes(NOTHING);
-	fake_out(&f, MASTER_A0, 0xfd); /* as firmware has left it: IRQ1 is vector 9 */
-	ck_assert_int_eq(fake_take(&f), 9);
+	fake_out(&f, MASTER_A0,
+		 0xfc); /* as firmware has left it: IRQ0 is vector 8 and comes first */
+	ck_assert_int_eq(fake_take(&f), 8);
 	fake_out(&f, MASTER, EOI);
 	fake_out(&f, MASTER_A0, 0xfb);
 	fake_out(&f, SLAVE_A0, 0xfe);
@@ -373,8 +374,9 @@ START_TEST(a_poll_is_an_acknowledge)
 	ck_assert_uint_eq(read_reg(MASTER, POLL), 0x80 | 2);
 	ck_assert(!f.vm.intr);
 	fake_out(&f, SLAVE, POLL);
+	fake_out(&f, SLAVE_A0, 0x40);
 	ck_assert_uint_eq(fake_in(&f, SLAVE_A0), 0x80 | 3); /* any read of the chip */
-	ck_assert_uint_eq(fake_in(&f, SLAVE_A0), 0);	    /* and only one */
+	ck_assert_uint_eq(fake_in(&f, SLAVE_A0), 0x40);	    /* and only one */
 	ck_assert_uint_eq(read_reg(SLAVE, READ_ISR), 0x08);
 	ck_assert_uint_eq(read_reg(MASTER, READ_ISR), 0x04);
 	fake_out(&f, SLAVE, EOI);
@@ -390,6 +392,31 @@ START_TEST(polling_the_slave_takes_its_request_from_the_master)
 	ck_assert_uint_eq(read_reg(SLAVE, POLL), 0x80 | 3);
 	ck_assert(!f.vm.intr);
 	assert_takes(NOTHING);
+}
+END_TEST
+
+START_TEST(polling_the_master_leaves_the_slave_asking)
+{
+	raise(11);
+	ck_assert_uint_eq(read_reg(MASTER, POLL), 0x80 | 2);
+	fake_out(&f, MASTER, EOI);
+	assert_takes(NOTHING); /* its INT has not fallen since: no edge */
+	ck_assert_uint_eq(read_reg(SLAVE, POLL), 0x80 | 3);
+}
+END_TEST
+
+START_TEST(the_register_to_read_stays_chosen)
+{
+	raise(3);
+	assert_takes(3);
+	raise(6);
+	fake_out(&f, MASTER, READ_ISR);
+	fake_out(&f, MASTER, 0x48); /* an OCW3 about something else */
+	ck_assert_uint_eq(fake_in(&f, MASTER), 0x08);
+	ck_assert_uint_eq(fake_in(&f, MASTER), 0x08);
+	fake_out(&f, MASTER, POLL | READ_IRR); /* a poll chooses none */
+	ck_assert_uint_eq(fake_in(&f, MASTER), 0);
+	ck_assert_uint_eq(fake_in(&f, MASTER), 0x08);
 }
 END_TEST
 
@@ -498,6 +525,9 @@ START_TEST(wide_accesses_are_two_narrow_ones)
 	vm_out(&f.vm, MASTER, 2, 0x7700 | READ_ISR);
 	ck_assert_uint_eq(fake_in(&f, MASTER_A0), 0x77);
 	ck_assert_uint_eq(fake_in(&f, MASTER), 0);
+	vm_out(&f.vm, ELCR, 4, 0x1210);
+	ck_assert_uint_eq(vm_in(&f.vm, ELCR, 4), 0xffff1210);
+	ck_assert_uint_eq(fake_in(&f, MASTER + 2) & fake_in(&f, SLAVE + 2), 0xff);
 }
 END_TEST
 
@@ -549,6 +579,8 @@ static Suite *pic_suite(void)
 	tcase_add_test(t, special_mask_mode_lets_lower_lines_in);
 	tcase_add_test(t, a_poll_is_an_acknowledge);
 	tcase_add_test(t, polling_the_slave_takes_its_request_from_the_master);
+	tcase_add_test(t, polling_the_master_leaves_the_slave_asking);
+	tcase_add_test(t, the_register_to_read_stays_chosen);
 	tcase_add_test(t, the_slave_waits_for_both_ends_of_interrupt);
 	tcase_add_test(t, special_fully_nested_mode_lets_the_slave_interrupt_itself);
 	tcase_add_test(t, initialization_takes_as_many_words_as_icw1_says);

@@ -48,7 +48,7 @@ START_TEST(the_keyboard_controller_only_resets)
 		fake_out(&f, 0x64, command);
 	fake_out(&f, 0x64, 0xff);
 	ck_assert_int_eq(f.vm.state, VM_RUNNING);
-	fake_out(&f, 0x64, 0xfe);
+	vm_out(&f.vm, 0x64, 2, 0x12fe); /* one port, so one byte */
 	ck_assert_int_eq(f.vm.state, VM_RESET);
 }
 END_TEST
@@ -59,7 +59,7 @@ START_TEST(port_92_has_a20_and_reset)
 	fake_out(&f, 0x92, 0x00);
 	ck_assert_uint_eq(fake_in(&f, 0x92), 0x00);
 	fake_out(&f, 0x92, 0xfe);
-	ck_assert_uint_eq(fake_in(&f, 0x92), 0x02);
+	ck_assert_uint_eq(vm_in(&f.vm, 0x92, 2), 0xff02);
 	ck_assert_int_eq(f.vm.state, VM_RUNNING);
 	fake_out(&f, 0x92, 0x03);
 	ck_assert_int_eq(f.vm.state, VM_RESET);
@@ -71,8 +71,9 @@ START_TEST(port_cf9_resets)
 	vm_out(&f.vm, 0xcf8, 4, 0x80000600); /* PCI's, though it covers cf9 */
 	ck_assert_uint_eq(vm_in(&f.vm, 0xcf8, 4), 0xffffffff);
 	ck_assert_uint_eq(fake_in(&f, 0xcf9), 0x00);
+	fake_out(&f, 0xcf9, 0x03); /* bit 0 is reserved */
+	ck_assert_uint_eq(vm_in(&f.vm, 0xcf9, 2), 0xff02);
 	fake_out(&f, 0xcf9, 0x02); /* Linux: hard reset, then the reset bit */
-	ck_assert_uint_eq(fake_in(&f, 0xcf9), 0x02);
 	ck_assert_int_eq(f.vm.state, VM_RUNNING);
 	fake_out(&f, 0xcf9, 0x06);
 	ck_assert_int_eq(f.vm.state, VM_RESET);

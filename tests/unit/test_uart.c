@@ -55,6 +55,8 @@ START_TEST(registers_after_a_reset)
 	ck_assert_uint_eq(fake_in(&f, LSR), IDLE);
 	ck_assert_uint_eq(fake_in(&f, MSR), 0xb0);
 	ck_assert(!irq());
+	fake_out(&f, LCR, 0x80);
+	ck_assert_uint_eq(fake_in(&f, RBR) | fake_in(&f, IER), 12); /* 9600 baud */
 }
 END_TEST
 
@@ -221,6 +223,10 @@ START_TEST(fcr_empties_the_fifo)
 	fake_out(&f, FCR, 0x03);
 	ck_assert_uint_eq(fake_in(&f, LSR), IDLE);
 	ck_assert(!irq());
+	fake_type(&f, "0123456789abcdefghij");
+	fake_out(&f, FCR, 0x03); /* what was still on its way fills it again */
+	ck_assert(irq());
+	ck_assert_uint_eq(fake_in(&f, RBR), 'g');
 }
 END_TEST
 
@@ -235,13 +241,29 @@ START_TEST(what_is_typed_waits_for_somebody_who_listens)
 	fake_out(&f, FCR, 0x07);
 	fake_in(&f, LSR);
 	fake_in(&f, RBR);
-	fake_in(&f, IIR);
+	fake_in(&f, LSR);
 	fake_in(&f, MSR);
+	ck_assert_uint_eq(fake_in(&f, LSR), IDLE);
 	ck_assert_uint_eq(fake_typed_left(), 5);
 	fake_out(&f, IER, 0x01);
 	ck_assert(irq());
 	for (const char *s = "early"; *s; s++)
 		ck_assert_uint_eq(fake_in(&f, RBR), *s);
+}
+END_TEST
+
+START_TEST(bytes_of_zero_are_bytes)
+{
+	fake_out(&f, FCR, 0x01);
+	fake_out(&f, MCR, OUT2 | LOOP);
+	fake_out(&f, MCR, OUT2);
+	fake_type_bytes(&f, "a\0\xff", 3);
+	fake_out(&f, IER, 0x01);
+	ck_assert_uint_eq(fake_in(&f, RBR), 'a');
+	ck_assert_uint_eq(fake_in(&f, RBR), 0);
+	ck_assert_uint_eq(fake_in(&f, LSR), IDLE | READY);
+	ck_assert_uint_eq(fake_in(&f, RBR), 0xff);
+	ck_assert_uint_eq(fake_in(&f, LSR), IDLE);
 }
 END_TEST
 
@@ -252,6 +274,7 @@ START_TEST(who_polls_gets_bytes_one_by_one)
 	for (const char *s = "xyz"; *s; s++) {
 		while (!(fake_in(&f, LSR) & READY))
 			;
+		ck_assert_uint_eq(fake_typed_left(), strlen(s) - 1); /* and no more than one */
 		ck_assert_uint_eq(fake_in(&f, RBR), *s);
 	}
 	ck_assert_uint_eq(fake_in(&f, LSR), IDLE);
@@ -260,6 +283,28 @@ START_TEST(who_polls_gets_bytes_one_by_one)
 END_TEST
 
 /* ---- interrupts ------------------------------------------------------------------------- */
+
+/* Each bit of IER, and no other, lets its interrupt through. */
+START_TEST(interrupts_can_be_switched_off_one_by_one)
+{
+	static const struct {
+		u8 ier, iir;
+	} bits[] = {{0x01, RECEIVED}, {0x02, THR_EMPTY}, {0x04, LINE}, {0x08, MODEM}};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(bits); i++) {
+		fake_out(&f, MCR, OUT2 | LOOP); /* all four have happened */
+		fake_out(&f, THR, 'a');
+		fake_out(&f, THR, 'b');
+		fake_out(&f, MCR, OUT2);
+		fake_out(&f, IER, bits[i].ier);
+		ck_assert(irq());
+		ck_assert_uint_eq(fake_in(&f, IIR), bits[i].iir);
+		fake_out(&f, IER, 0x00);
+		ck_assert(!irq());
+		ck_assert_uint_eq(fake_in(&f, IIR), NO_IRQ);
+	}
+}
+END_TEST
 
 START_TEST(out2_connects_the_interrupt)
 {
@@ -352,6 +397,7 @@ START_TEST(loop_back_returns_bytes)
 		ck_assert_uint_eq(fake_in(&f, RBR), i); /* the 17th was lost */
 	ck_assert_uint_eq(fake_in(&f, LSR), IDLE);
 	fake_out(&f, MCR, OUT2);
+	ck_assert_uint_eq(fake_in(&f, LSR), IDLE | READY); /* now it is */
 	ck_assert_uint_eq(fake_in(&f, RBR), 't');
 }
 END_TEST
@@ -450,6 +496,8 @@ static Suite *uart_suite(void)
 	tcase_add_test(t, fcr_empties_the_fifo);
 	tcase_add_test(t, what_is_typed_waits_for_somebody_who_listens);
 	tcase_add_test(t, who_polls_gets_bytes_one_by_one);
+	tcase_add_test(t, bytes_of_zero_are_bytes);
+	tcase_add_test(t, interrupts_can_be_switched_off_one_by_one);
 	tcase_add_test(t, out2_connects_the_interrupt);
 	tcase_add_test(t, interrupts_have_priorities);
 	tcase_add_test(t, thr_empty_waits_behind_received_data);

@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * emulate.c: does what one instruction would have done.
+ *
+ * Every instruction here is: fetch operands, compute a result and flags, put the result somewhere.
+ * What can fail are accesses to memory, so registers and flags are set after the last of them, and
+ * an instruction that fails has not happened.
+ *
+ *	1. registers of all sizes
+ *	2. arithmetic and its flags
+ *	3. the memory operand
+ *	4. instructions by their kind: moves, two operands, one operand, exchanges, bits
+ *	5. string instructions and REP
+ *	6. emulate()
+ *
+ * APM vol. 3, the pages of the instructions.
+ */
+#include "x86/emulate.h"
+#include "lib/errno.h"
+
+/* Everything that belongs to one instruction. */
+struct work {
+	const struct insn *insn;
+	struct emulate_regs *regs;
+	const struct emulate_memory *mem;
+	enum seg seg;
+	u64 offset; /* of the memory operand */
+};
+
+/* ---- 1. registers of all sizes ---------------------------------------------------------- */
+
+static u64 cut(u64 value, unsigned size)
+{
+	return size == 8 ? value : value & (BIT(size * 8) - 1);
+}
+
+static s64 sign_extend(u64 value, unsigned size)
+{
+	unsigned shift = 64 - 8 * size;
+
+	return (s64)(value << shift) >> shift;
+}
+
+/* Without a REX prefix, byte registers 4 to 7 are AH, CH, DH and BH (APM vol. 3 §1.4.1). */
+static bool is_high_byte(const struct work *w, unsigned reg, unsigned size)
+{
+	return size == 1 && !w->insn->rex && reg >= 4;
+}
+
+static u64 get_reg(const struct work *w, unsigned reg, unsigned size)
+{
+	if (is_high_byte(w, reg, size))
+		return cut(w->regs->gpr[reg - 4] >> 8, 1);
+	return cut(w->regs->gpr[reg], size);
+}
+
+/* Writes of 8 and 16 bits leave the rest of the register, of 32 bits clear it. */
+static void set_reg(struct work *w, unsigned reg, unsigned size, u64 value)
+{
+	u64 *gpr = w->regs->gpr;
+
+	if (is_high_byte(w, reg, size))
+		gpr[reg - 4] = (gpr[reg - 4] & ~0xff00ull) | cut(value, 1) << 8;
+	else if (size <= 2)
+		gpr[reg] = (gpr[reg] & ~cut(~0ull, size)) | cut(value, size);
+	else
+		gpr[reg] = cut(value, size);
+}
+
+/* ---- 2. arithmetic and its flags ---------------------------------------------------------- */
+
+#define ARITHMETIC_FLAGS (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
+
+/* What addition and subtraction carry out of each bit. */
+static u64 carries(u64 a, u64 b, u64 sum)
+{
+	return (a & b) | ((a | b) & ~sum);
+}
+
+static u64 borrows(u64 a, u64 b, u64 difference)
+{
+	return (~a & b) | ((~a | b) & difference);
+}
+
+/* The six flags from a result, the carries out of its bits, and the overflow in its highest bit. */
+static u64 flags_of(u64 result, u64 carry, u64 overflow, unsigned size)
+{
+	unsigned high = size * 8 - 1;
+	u64 flags = 0;
+
+	if (carry >> high & 1)
+		flags |= RFLAGS_CF;
+	if (!__builtin_parity((u8)result))
+		flags |= RFLAGS_PF;
+	if (carry & 8)
+		flags |= RFLAGS_AF;
+	if (!cut(result, size))
+		flags |= RFLAGS_ZF;
+	if (result >> high & 1)
+		flags |= RFLAGS_SF;
+	if (overflow >> high & 1)
+		flags |= RFLAGS_OF;
+	return flags;
+}
+
+/*
+ * @a op @b; TEST counts as AND and CMP as SUB. The six flags in *@flags are set; ADC and SBB find
+ * their carry there. AF, which AND, OR and XOR leave undefined, becomes 0.
+ */
+static u64 compute(enum insn_op op, u64 a, u64 b, unsigned size, u64 *flags)
+{
+	u64 carry_in = *flags & RFLAGS_CF;
+	u64 r = 0, set = 0;
+
+	switch (op) {
+	case OP_ADD:
+	case OP_XADD:
+		carry_in = 0;
+		/* fall through */
+	case OP_ADC:
+		r = a + b + carry_in;
+		set = flags_of(r, carries(a, b, r), (a ^ r) & (b ^ r), size);
+		break;
+	case OP_SBB:
+		r = a - b - carry_in;
+		set = flags_of(r, borrows(a, b, r), (a ^ b) & (a ^ r), size);
+		break;
+	case OP_OR:
+		r = a | b;
+		set = flags_of(r, 0, 0, size);
+		break;
+	case OP_AND:
+	case OP_TEST:
+		r = a & b;
+		set = flags_of(r, 0, 0, size);
+		break;
+	case OP_XOR:
+		r = a ^ b;
+		set = flags_of(r, 0, 0, size);
+		break;
+	default: /* SUB, CMP, CMPXCHG, CMPS, SCAS */
+		r = a - b;
+		set = flags_of(r, borrows(a, b, r), (a ^ b) & (a ^ r), size);
+		break;
+	}
+	*flags = (*flags & ~ARITHMETIC_FLAGS) | set;
+	return cut(r, size);
+}
+
+/* INC, DEC, NOT, NEG. */
+static u64 compute_one(enum insn_op op, u64 a, unsigned size, u64 *flags)
+{
+	u64 carry = *flags & RFLAGS_CF;
+	u64 r;
+
+	switch (op) {
+	case OP_INC:
+		r = compute(OP_ADD, a, 1, size, flags);
+		break;
+	case OP_DEC:
+		r = compute(OP_SUB, a, 1, size, flags);
+		break;
+	case OP_NEG:
+		return compute(OP_SUB, 0, a, size, flags);
+	default:
+		return cut(~a, size);
+	}
+	*flags = (*flags & ~RFLAGS_CF) | carry; /* INC and DEC do not touch it */
+	return r;
+}
+
+/* ---- 3. the memory operand ---------------------------------------------------------------- */
+
+static int read(const struct work *w, unsigned size, bool will_write, u64 *value)
+{
+	int err = w->mem->read(w->mem->opaque, w->seg, w->offset, size, will_write, value);
+
+	*value = cut(*value, size);
+	return err;
+}
+
+static int write(const struct work *w, unsigned size, u64 value)
+{
+	return w->mem->write(w->mem->opaque, w->seg, w->offset, size, cut(value, size));
+}
+
+/* The operand that is not in memory. */
+static u64 other_operand(const struct work *w)
+{
+	const struct insn *insn = w->insn;
+
+	switch (insn->form) {
+	case FORM_RM_IMM:
+		return cut(insn->imm, insn->opsize);
+	case FORM_MOFFS_ACC:
+		return get_reg(w, GPR_RAX, insn->opsize);
+	default:
+		return get_reg(w, insn->reg, insn->opsize);
+	}
+}
+
+/* ---- 4. instructions by their kind --------------------------------------------------------- */
+
+/* To a register: MOV, MOVZX, MOVSX. */
+static int load(struct work *w)
+{
+	const struct insn *insn = w->insn;
+	u64 value = 0;
+	int err = read(w, insn->srcsize, false, &value);
+
+	if (err)
+		return err;
+	if (insn->op == OP_MOVSX)
+		value = sign_extend(value, insn->srcsize);
+	set_reg(w, insn->form == FORM_ACC_MOFFS ? GPR_RAX : insn->reg, insn->opsize, value);
+	return 0;
+}
+
+static u64 swap_bytes(u64 value, unsigned size)
+{
+	return __builtin_bswap64(value) >> (64 - 8 * size);
+}
+
+static int movbe(struct work *w)
+{
+	const struct insn *insn = w->insn;
+	u64 value = 0;
+	int err;
+
+	if (insn->form == FORM_RM_REG)
+		return write(w, insn->opsize, swap_bytes(other_operand(w), insn->opsize));
+	err = read(w, insn->opsize, false, &value);
+	if (!err)
+		set_reg(w, insn->reg, insn->opsize, swap_bytes(value, insn->opsize));
+	return err;
+}
+
+/* ADD to XOR, CMP, TEST. */
+static int two_operands(struct work *w)
+{
+	const struct insn *insn = w->insn;
+	bool compares = insn->op == OP_CMP || insn->op == OP_TEST;
+	bool to_memory = insn->form != FORM_REG_RM && !compares;
+	u64 flags = w->regs->rflags, memory = 0, result;
+	int err = read(w, insn->opsize, to_memory, &memory);
+
+	if (err)
+		return err;
+	if (insn->form == FORM_REG_RM)
+		result = compute(insn->op, other_operand(w), memory, insn->opsize, &flags);
+	else
+		result = compute(insn->op, memory, other_operand(w), insn->opsize, &flags);
+	if (to_memory) {
+		err = write(w, insn->opsize, result);
+		if (err)
+			return err;
+	} else if (!compares) {
+		set_reg(w, insn->reg, insn->opsize, result);
+	}
+	w->regs->rflags = flags;
+	return 0;
+}
+
+/* INC, DEC, NOT, NEG. */
+static int one_operand(struct work *w)
+{
+	const struct insn *insn = w->insn;
+	u64 flags = w->regs->rflags, value = 0;
+	int err = read(w, insn->opsize, true, &value);
+
+	if (!err)
+		err = write(w, insn->opsize, compute_one(insn->op, value, insn->opsize, &flags));
+	if (!err)
+		w->regs->rflags = flags;
+	return err;
+}
+
+/* XCHG, and XADD, which adds on the way. */
+static int exchange(struct work *w)
+{
+	const struct insn *insn = w->insn;
+	u64 flags = w->regs->rflags, memory = 0, new = other_operand(w);
+	int err = read(w, insn->opsize, true, &memory);
+
+	if (err)
+		return err;
+	if (insn->op == OP_XADD)
+		new = compute(OP_XADD, memory, new, insn->opsize, &flags);
+	err = write(w, insn->opsize, new);
+	if (err)
+		return err;
+	set_reg(w, insn->reg, insn->opsize, memory);
+	w->regs->rflags = flags;
+	return 0;
+}
+
+/* It writes in any case: what was there, if that is not what it was compared with. */
+static int cmpxchg(struct work *w)
+{
+	const struct insn *insn = w->insn;
+	u64 expected = get_reg(w, GPR_RAX, insn->opsize);
+	u64 flags = w->regs->rflags, memory = 0;
+	int err = read(w, insn->opsize, true, &memory);
+
+	if (err)
+		return err;
+	compute(OP_CMP, expected, memory, insn->opsize, &flags);
+	err = write(w, insn->opsize, memory == expected ? other_operand(w) : memory);
+	if (err)
+		return err;
+	if (memory != expected)
+		set_reg(w, GPR_RAX, insn->opsize, memory);
+	w->regs->rflags = flags;
+	return 0;
+}
+
+/*
+ * BT, BTS, BTR, BTC. A bit number in a register counts from the operand on in both directions, as
+ * far as it goes; one in an immediate is cut to the operand's size (APM vol. 3, BT).
+ */
+static int bit_test(struct work *w)
+{
+	const struct insn *insn = w->insn;
+	unsigned bits = insn->opsize * 8;
+	s64 number = sign_extend(other_operand(w), insn->opsize);
+	u64 bit = BIT(number & (bits - 1)), memory = 0;
+	int err;
+
+	if (insn->form == FORM_RM_REG)
+		w->offset = cut(w->offset + ((number & -(s64)bits) >> 3), insn->addrsize);
+	err = read(w, insn->opsize, insn->op != OP_BT, &memory);
+	if (!err && insn->op == OP_BTS)
+		err = write(w, insn->opsize, memory | bit);
+	else if (!err && insn->op == OP_BTR)
+		err = write(w, insn->opsize, memory & ~bit);
+	else if (!err && insn->op == OP_BTC)
+		err = write(w, insn->opsize, memory ^ bit);
+	if (err)
+		return err;
+	w->regs->rflags &= ~RFLAGS_CF;
+	if (memory & bit)
+		w->regs->rflags |= RFLAGS_CF;
+	return 0;
+}
+
+/* ---- 5. string instructions ----------------------------------------------------------------- */
+
+/* rSI and rDI move on by the operand's size, as far as the address size sees them. */
+static void move_on(struct work *w, enum gpr reg)
+{
+	const struct insn *insn = w->insn;
+	u64 step = w->regs->rflags & RFLAGS_DF ? -(u64)insn->opsize : insn->opsize;
+
+	set_reg(w, reg, insn->addrsize, w->regs->gpr[reg] + step);
+}
+
+/* Read [seg:rSI], or [es:rDI], whose segment nothing can change. */
+static int read_string(struct work *w, enum gpr reg, u64 *value)
+{
+	w->seg = reg == GPR_RDI ? SEG_ES : insn_segment(w->insn);
+	w->offset = get_reg(w, reg, w->insn->addrsize);
+	return read(w, w->insn->opsize, false, value);
+}
+
+static int write_string(struct work *w, u64 value)
+{
+	w->seg = SEG_ES;
+	w->offset = get_reg(w, GPR_RDI, w->insn->addrsize);
+	return write(w, w->insn->opsize, value);
+}
+
+static int string_once(struct work *w)
+{
+	const struct insn *insn = w->insn;
+	bool uses_si = insn->op == OP_MOVS || insn->op == OP_CMPS || insn->op == OP_LODS;
+	u64 source = get_reg(w, GPR_RAX, insn->opsize), destination = 0;
+	int err = uses_si ? read_string(w, GPR_RSI, &source) : 0;
+
+	if (!err && (insn->op == OP_CMPS || insn->op == OP_SCAS))
+		err = read_string(w, GPR_RDI, &destination);
+	else if (!err && insn->op != OP_LODS)
+		err = write_string(w, source);
+	if (err)
+		return err;
+	if (insn->op == OP_LODS)
+		set_reg(w, GPR_RAX, insn->opsize, source);
+	else
+		move_on(w, GPR_RDI);
+	if (uses_si)
+		move_on(w, GPR_RSI);
+	if (insn->op == OP_CMPS || insn->op == OP_SCAS)
+		compute(OP_CMP, source, destination, insn->opsize, &w->regs->rflags);
+	return 0;
+}
+
+/* Does REPE or REPNE end the loop, after a comparison? */
+static bool found(const struct work *w)
+{
+	bool equal = w->regs->rflags & RFLAGS_ZF;
+
+	if (w->insn->op != OP_CMPS && w->insn->op != OP_SCAS)
+		return false;
+	return w->insn->repne ? equal : !equal;
+}
+
+static int string(struct work *w)
+{
+	const struct insn *insn = w->insn;
+	int err;
+
+	if (!insn->rep && !insn->repne)
+		return string_once(w);
+	for (int n = 0; n < EMULATE_REP_MAX; n++) {
+		u64 count = get_reg(w, GPR_RCX, insn->addrsize);
+
+		if (!count)
+			return 0;
+		err = string_once(w);
+		if (err)
+			return err;
+		set_reg(w, GPR_RCX, insn->addrsize, count - 1);
+		if (found(w))
+			return 0;
+	}
+	return get_reg(w, GPR_RCX, insn->addrsize) ? EMULATE_AGAIN : 0;
+}
+
+/* ---- 6. emulate() --------------------------------------------------------------------------- */
+
+static bool has_memory_operand(const struct insn *insn)
+{
+	if (insn->has_modrm)
+		return insn->mod != 3;
+	return insn->form == FORM_ACC_MOFFS || insn->form == FORM_MOFFS_ACC;
+}
+
+int emulate(const struct insn *insn, struct emulate_regs *regs, const struct emulate_memory *mem)
+{
+	struct work w = {.insn = insn, .regs = regs, .mem = mem};
+
+	if (insn->op >= OP_MOVS && insn->op <= OP_SCAS)
+		return string(&w);
+	if (!has_memory_operand(insn))
+		return -ENOSYS;
+	w.seg = insn_segment(insn);
+	w.offset = insn_address(insn, regs->gpr, regs->rip);
+	switch (insn->op) {
+	case OP_MOV:
+		if (insn->form == FORM_REG_RM || insn->form == FORM_ACC_MOFFS)
+			return load(&w);
+		return write(&w, insn->opsize, other_operand(&w));
+	case OP_MOVZX:
+	case OP_MOVSX:
+		return load(&w);
+	case OP_MOVBE:
+		return movbe(&w);
+	case OP_ADD ... OP_TEST:
+		return two_operands(&w);
+	case OP_INC ... OP_NEG:
+		return one_operand(&w);
+	case OP_XCHG:
+	case OP_XADD:
+		return exchange(&w);
+	case OP_CMPXCHG:
+		return cmpxchg(&w);
+	case OP_BT ... OP_BTC:
+		return bit_test(&w);
+	}
+	return -ENOSYS;
+}
+_Static_assert(OP_SCAS == OP_MOVS + 4 && OP_TEST == OP_ADD + 8 && OP_NEG == OP_INC + 3 &&
+		       OP_BTC == OP_BT + 3,
+	       "MOVS STOS LODS CMPS SCAS; ADD … CMP TEST; INC DEC NOT NEG; BT BTS BTR BTC");
