@@ -6,9 +6,9 @@ QEMU's -kernel does this without a disk; Bochs has nothing like it. Here, all th
 has to think about is done beforehand: the kernel's ELF segments, the Multiboot information with its
 strings, and the modules are put where they will lie in memory, just as QEMU lays them out (tables
 behind the kernel's bss, then the modules, each on a page of its own). What is left for the program
-in the boot sector, src/host/bootdisk.S, is to follow a plan: these sectors to that address.
+in the boot sector, bootdisk.S, is to follow a plan: these sectors to that address.
 
-    sector 0-3   src/host/bootdisk.S, assembled
+    sector 0-3   bootdisk.S, assembled
     sector 4-63  the plan: magic, entry, address of the Multiboot information, number of chunks;
                  each chunk: address, first sector (0: zeroes), number of sectors
     sector 64-   the data, padded to whole cylinders, as Bochs wants it

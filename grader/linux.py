@@ -63,9 +63,6 @@ def with_commands(userland: bytes, commands: str, terminal: os.terminal_size | N
 
 
 def _pack(busybox: Path) -> Path:
-    leave = _CACHE / "leave"
-    if not leave.is_file():
-        raise CasitaError(f"{leave} has not been built; run `make`")
     archive = cpio.Archive()
     for name in ("bin", "dev", "etc", "proc", "root", "sbin", "sys", "tmp"):
         archive.directory(name)
@@ -73,7 +70,8 @@ def _pack(busybox: Path) -> Path:
     archive.character_device("dev/console", 5, 1)
     archive.character_device("dev/null", 1, 3, 0o666)
     archive.file("bin/busybox", busybox.read_bytes(), 0o755)
-    archive.file("sbin/leave", leave.read_bytes(), 0o755)
+    for name in ("leave", "session"):
+        archive.file(f"sbin/{name}", _built(name), 0o755)
     for name in ("halt", "poweroff", "reboot"):
         archive.link(f"sbin/{name}", "leave")
     archive.file("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n")
@@ -84,6 +82,13 @@ def _pack(busybox: Path) -> Path:
     path = _CACHE / "initramfs.cpio"
     _replace(path, archive.bytes())
     return path
+
+
+def _built(name: str) -> bytes:
+    path = _CACHE / name
+    if not path.is_file():
+        raise CasitaError(f"{path.relative_to(ROOT)} has not been built; run `make`")
+    return path.read_bytes()
 
 
 def _replace(path: Path, data: bytes) -> None:

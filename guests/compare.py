@@ -104,8 +104,8 @@ def _split(outcome: Outcome) -> tuple[list[str], str]:
     started = False
     for line in _lines(outcome.serial):
         if match := _VERDICT.match(line):
-            verdict = match[1]
-        elif "casita: " in line:
+            return said, match[1]  # what may follow explains it, for people
+        if "casita: " in line:
             started = True  # what the firmware said before it is not the guest's
         elif started:
             said.append(line)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * doublefault: an exception while the processor delivers another one. Two of the kind
- * "contributory"
+ * doublefault: an exception while the processor delivers another one. Two "contributory" ones
  * (#DE, #TS, #NP, #SS, #GP) are a #DF; after a "benign" one (such as #UD), the second is delivered
  * in the ordinary way (APM vol. 2 §8.2.9, table 8-3).
  *
@@ -79,8 +78,7 @@ void double_fault(reg_t error)
 	task_link = double_tss.link == SEL_TSS;
 	task_switched = read_cr0() & CR0_TS;
 
-	/* Become the old task again, with a TSS that is not busy, and this one ready for next time.
-	 */
+	/* Become the old task again, and leave this one ready for next time: both not busy. */
 	write_cr0(read_cr0() & ~CR0_TS);
 	gdt[SEL_TSS / 8] = segment_descriptor((reg_t)&tss, sizeof(tss) - 1, 0x89, 0);
 	__asm__ volatile("ltr %w0" : : "r"(SEL_TSS));

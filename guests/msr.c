@@ -25,46 +25,64 @@ CODE(wrmsr_rex, ".byte 0x4f, 0x0f, 0x30");
 CODE(code_swapgs, "swapgs\n rdmsr");
 #endif
 
-#define TEST_VALUE 0x123456789abcdef0ull
 #ifdef __x86_64__
 #define EFER_EXPECTED (EFER_LME | EFER_LMA)
 #else
 #define EFER_EXPECTED 0
 #endif
 
-/* RDMSR of SYSENTER_EIP by this code, with garbage all over; bits: end, registers, value. */
+/* A VMM lets the guest have some MSRs without an exit, and answers for others: try several. */
+static const u32 some[] = {MSR_SYSENTER_EIP, MSR_EFER, MSR_PAT, MSR_APIC_BASE};
+
+/* RDMSR by this code, with garbage all over; bits: end, registers, value, right for all of them. */
 static void check_read(const char *what, const u8 *code, const u8 *end)
 {
-	const u32 value = 0x89abcdef;
-	struct state before = state_new(), s;
+	struct state before, s;
+	unsigned good = 7;
+	u64 value;
 
-	wrmsr(MSR_SYSENTER_EIP, value);
-	before.gpr[RCX] = (before.gpr[RCX] & ~(reg_t)0xffffffff) | MSR_SYSENTER_EIP;
-	s = before;
-	probe(code, &s);
-	check_equal(what,
-		    (s.vector == VEC_BP && s.rip - 1 == (reg_t)end) << 2 |
-			    !(registers_changed(&before, &s) & ~(BIT(RAX) | BIT(RDX))) << 1 |
-			    (s.gpr[RAX] == value && s.gpr[RDX] == 0),
-		    7);
+	wrmsr(MSR_SYSENTER_EIP, 0x89abcdef);
+	for (unsigned i = 0; i < ARRAY_SIZE(some); i++) {
+		value = rdmsr(some[i]);
+		before = state_new();
+		before.gpr[RCX] = (before.gpr[RCX] & ~(reg_t)0xffffffff) | some[i];
+		s = before;
+		probe(code, &s);
+		good &= (s.vector == VEC_BP && s.rip - 1 == (reg_t)end) << 2 |
+			!(registers_changed(&before, &s) & ~(BIT(RAX) | BIT(RDX))) << 1 |
+			(s.gpr[RAX] == (u32)value && s.gpr[RDX] == value >> 32);
+	}
+	check_equal(what, good, 7);
 }
 
 static void check_write(const char *what, const u8 *code, const u8 *end)
 {
-	const u32 value = 0x76543210;
-	struct state before = state_new(), s;
+	static const struct {
+		u32 msr;
+		u64 value;
+	} values[] = {
+		{MSR_SYSENTER_EIP, 0x76543210},
+		{MSR_PAT, 0x0001040506070106},
+		{MSR_EFER, EFER_EXPECTED | EFER_NXE},
+	};
+	struct state before, s;
+	unsigned good = 7;
+	u64 old;
 
-	wrmsr(MSR_SYSENTER_EIP, 0);
-	before.gpr[RCX] = (before.gpr[RCX] & ~(reg_t)0xffffffff) | MSR_SYSENTER_EIP;
-	before.gpr[RAX] = (before.gpr[RAX] & ~(reg_t)0xffffffff) | value;
-	before.gpr[RDX] &= ~(reg_t)0xffffffff;
-	s = before;
-	probe(code, &s);
-	check_equal(what,
-		    (s.vector == VEC_BP && s.rip - 1 == (reg_t)end) << 2 |
-			    !registers_changed(&before, &s) << 1 |
-			    (rdmsr(MSR_SYSENTER_EIP) == value),
-		    7);
+	for (unsigned i = 0; i < ARRAY_SIZE(values); i++) {
+		old = rdmsr(values[i].msr);
+		before = state_new();
+		before.gpr[RCX] = (before.gpr[RCX] & ~(reg_t)0xffffffff) | values[i].msr;
+		before.gpr[RAX] = (before.gpr[RAX] & ~(reg_t)0xffffffff) | (u32)values[i].value;
+		before.gpr[RDX] = (before.gpr[RDX] & ~(reg_t)0xffffffff) | values[i].value >> 32;
+		s = before;
+		probe(code, &s);
+		good &= (s.vector == VEC_BP && s.rip - 1 == (reg_t)end) << 2 |
+			!registers_changed(&before, &s) << 1 |
+			(rdmsr(values[i].msr) == values[i].value);
+		wrmsr(values[i].msr, old);
+	}
+	check_equal(what, good, 7);
 }
 
 #define READ(what, name)  check_read(what, name, name##_end)

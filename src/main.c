@@ -64,8 +64,11 @@ static u8 run_all(const struct vm_config *configs, unsigned count)
 	u8 status = 0;
 
 	for (unsigned i = 0; i < count; i++) {
-		if (vm_create(&configs[i], &vms[i]))
+		if (vm_create(&configs[i], &vms[i])) {
+			while (i--)
+				vm_destroy(vms[i]);
 			return STATUS_FAILED;
+		}
 	}
 	vmm_run(vms, count);
 	for (unsigned i = 0; i < count; i++) {

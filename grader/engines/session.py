@@ -87,10 +87,10 @@ class Session(ABC):
             reads = [line_in] + ([_STDIN] if typing and not pending else [])
             reads, writes, _ = select.select(reads, [line_out] if pending else [], [], 0.1)
             if _STDIN in reads:
-                typed = os.read(_STDIN, _CHUNK)
+                typed = _read(_STDIN)
                 typing = bool(typed)
                 sent = self.translate(typed)
-                if sent is None:
+                if sent is None or (self.interactive and not typing):  # the terminal is gone
                     return End.LEFT
                 pending = sent
             if writes:
@@ -163,7 +163,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 def _read(fd: int) -> bytes:
     try:
         return os.read(fd, _CHUNK)
-    except OSError:  # a pseudo terminal whose other side is closed
+    except OSError:  # a terminal whose other side is closed
         return b""
 
 

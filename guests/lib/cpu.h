@@ -76,6 +76,7 @@ enum {
 #define EFER_NXE	   BIT(11)
 
 #define MSR_TSC		   0x10
+#define MSR_APIC_BASE	   0x1b
 #define MSR_SYSENTER_CS	   0x174
 #define MSR_SYSENTER_ESP   0x175
 #define MSR_SYSENTER_EIP   0x176

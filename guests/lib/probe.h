@@ -52,7 +52,7 @@
 #endif
 
 struct state {
-	reg_t gpr[GPRS]; /* RSP too; in 32-bit guests it must point to memory: PROBE_STACK */
+	reg_t gpr[GPRS]; /* RSP too; in 32-bit guests it must point to a stack */
 	void *frame;	 /* probe()'s own: what IRET pops */
 	reg_t flags;
 	reg_t cs, ss; /* SEL_USER_CODE and SEL_USER_DATA run the code in ring 3 */

@@ -7,39 +7,23 @@
  *	reboot		reset it, which ends a VM as well
  *
  * Without ACPI Linux knows no switch to turn a PC off, and Debian's kernel has no /dev/port through
- * which a script could reach one. So this is a program; it needs no C library, nothing but the
- * compiler that builds Casita. It first waits until the serial line has sent everything. Where a
- * port does nothing, the next way is tried; the last is Linux's own restart.
+ * which a script could reach one. So this is a program. It first waits until the serial line has
+ * sent everything. Where a port does nothing, the next way is tried; the last is Linux's own
+ *restart.
  */
+#include "syscall.h"
+
 #define EXIT_PORT  0xf4	  /* Casita's, and QEMU's isa-debug-exit by custom: the status */
 #define POWER_PORT 0x604  /* ACPI's PM1 control register in QEMU's PC and in Casita's VMs */
 #define POWER_OFF  0x2000 /* sleep enable, type 0: off */
 
 enum {
-	SYS_open = 2,
-	SYS_ioctl = 16,
-	SYS_exit = 60,
-	SYS_sync = 162,
-	SYS_reboot = 169,
-	SYS_iopl = 172,
-
 	O_WRONLY_NOCTTY = 01 | 0400,
 	TCSBRK = 0x5409, /* with argument 1: tcdrain() */
 	REBOOT_MAGIC1 = 0xfee1dead,
 	REBOOT_MAGIC2 = 672274793,
 	REBOOT_RESTART = 0x01234567,
 };
-
-static long syscall(long n, long a, long b, long c)
-{
-	long r;
-
-	__asm__ volatile("syscall"
-			 : "=a"(r)
-			 : "a"(n), "D"(a), "S"(b), "d"(c)
-			 : "rcx", "r11", "memory");
-	return r;
-}
 
 static unsigned number(const char *s)
 {
@@ -62,8 +46,7 @@ static char called_as(const char *path)
 	return *name;
 }
 
-/* @stack: as Linux starts a program: argc, argv[0], argv[1], … */
-__attribute__((used, noreturn)) static void leave(long *stack)
+static void start(long *stack)
 {
 	char name = called_as((const char *)stack[1]);
 	unsigned status = name == 'l' && stack[0] > 1 ? number((const char *)stack[2]) : 0;
@@ -81,9 +64,3 @@ __attribute__((used, noreturn)) static void leave(long *stack)
 	for (;;)
 		syscall(SYS_exit, 1, 0, 0);
 }
-
-__asm__(".globl _start\n"
-	"_start:\n"
-	"	mov	%rsp, %rdi\n"
-	"	and	$-16, %rsp\n"
-	"	call	leave\n");

@@ -25,9 +25,11 @@
  * bytes than the trigger level are in the FIFO the line has fallen silent, and the character
  * time-out comes at once.
  *
- * Bytes wait in the console until the guest is listening: its receive interrupt is on, or it polls.
- * Otherwise a Linux that empties the FIFO when it opens the port would lose what was typed while it
- * was booting. It polls if it reads LSR twice in a row (a writer reads it once between two bytes).
+ * Bytes wait in the console until the guest is listening: its receive interrupt is on and
+ *connected, or it polls. Otherwise a Linux that tries out IER, empties the FIFO and reads RBR
+ *before it is ready would lose what was typed while it was booting. Who writes reads LSR once a
+ *byte, too; so a guest polls if, since it set up its interrupts or its FIFOs, it has read LSR eight
+ *times oftener than it has written.
  *
  * National Semiconductor PC16550D data sheet (TL/C/8652).
  */
@@ -81,6 +83,7 @@ enum { RBR, IER, IIR, LCR, MCR, LSR, MSR, SCR };
 #define MSR_DELTA_SHIFT 4 /* bit n has changed: bit n - 4 */
 
 #define DIVISOR_RESET	12 /* 9600 baud */
+#define POLLS_TO_LISTEN 8
 
 struct uart {
 	struct vm *vm;
@@ -90,8 +93,8 @@ struct uart {
 	bool overrun;
 	bool thr_empty_pending; /* the interrupt; THR is always empty */
 	bool fifo_on;
-	u8 trigger; /* bytes in the FIFO that make an interrupt */
-	bool lsr_was_read;
+	u8 trigger;	/* bytes in the FIFO that make an interrupt */
+	unsigned polls; /* LSR reads, less writes to THR */
 
 	u8 fifo[FIFO_SIZE]; /* without FIFOs, the first place of it */
 	unsigned first, count;
@@ -114,11 +117,14 @@ static u8 uart_interrupt(const struct uart *u)
 }
 
 /* Loop back takes the modem outputs off their pins, OUT2 among them. */
+static bool uart_connected(const struct uart *u)
+{
+	return (u->mcr & (MCR_OUT2 | MCR_LOOP)) == MCR_OUT2;
+}
+
 static void uart_update(struct uart *u)
 {
-	bool connected = (u->mcr & (MCR_OUT2 | MCR_LOOP)) == MCR_OUT2;
-
-	vm_irq(u->vm, UART_IRQ, connected && uart_interrupt(u) != IIR_NONE);
+	vm_irq(u->vm, UART_IRQ, uart_connected(u) && uart_interrupt(u) != IIR_NONE);
 }
 
 /* ---- bytes in -------------------------------------------------------------------------------- */
@@ -150,7 +156,7 @@ static void uart_pull(struct uart *u, unsigned most)
 
 static void uart_listen(struct uart *u)
 {
-	if (u->ier & IER_RECEIVED)
+	if ((u->ier & IER_RECEIVED) && uart_connected(u))
 		uart_pull(u, FIFO_SIZE);
 }
 
@@ -184,6 +190,8 @@ static void uart_empty(struct uart *u)
 static void uart_write_thr(struct uart *u, u8 byte)
 {
 	u->thr_empty_pending = true;
+	if (u->polls)
+		u->polls--;
 	if (!(u->mcr & MCR_LOOP)) {
 		vm_console_write(u->vm, byte);
 		return;
@@ -225,6 +233,7 @@ static void uart_write_ier(struct uart *u, u8 value)
 	if (value & ~u->ier & IER_THR_EMPTY)
 		u->thr_empty_pending = true;
 	u->ier = value & IER_BITS;
+	u->polls = 0;
 	uart_listen(u);
 }
 
@@ -233,7 +242,12 @@ static void uart_write_fcr(struct uart *u, u8 value)
 	static const u8 triggers[] = {1, 4, 8, 14};
 	bool on = value & FCR_ENABLE;
 
-	if (on != u->fifo_on || (on && (value & FCR_CLEAR_IN)))
+	u->polls = 0;
+	/*
+	 * Switching the FIFOs on should empty them as well. But Linux does that when its interrupts
+	 * are on already, and the byte that it loses is the first that somebody typed.
+	 */
+	if ((!on && u->fifo_on) || (on && (value & FCR_CLEAR_IN)))
 		uart_empty(u);
 	u->fifo_on = on;
 	if (on) /* the other bits count only together with this one */
@@ -254,9 +268,10 @@ static u8 uart_read_lsr(struct uart *u)
 {
 	u8 value = LSR_THR_EMPTY | LSR_ALL_SENT;
 
-	if (u->lsr_was_read && !u->count)
+	if (u->polls < POLLS_TO_LISTEN)
+		u->polls++;
+	else if (!u->count)
 		uart_pull(u, 1);
-	u->lsr_was_read = true;
 	if (u->count)
 		value |= LSR_READY;
 	if (u->overrun)
@@ -323,12 +338,9 @@ static void uart_write(struct uart *u, unsigned reg, u8 value)
 static u32 uart_in(void *opaque, u16 port, int size)
 {
 	struct uart *u = opaque;
-	unsigned reg = port - UART_PORT;
-	u8 value = uart_read(u, reg);
+	u8 value = uart_read(u, port - UART_PORT);
 
 	(void)size;
-	if (reg != LSR)
-		u->lsr_was_read = false;
 	uart_update(u);
 	return value;
 }
@@ -338,7 +350,6 @@ static void uart_out(void *opaque, u16 port, int size, u32 value)
 	struct uart *u = opaque;
 
 	(void)size;
-	u->lsr_was_read = false;
 	uart_write(u, port - UART_PORT, value);
 	uart_update(u);
 }

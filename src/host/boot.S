@@ -10,7 +10,7 @@
  * Long mode cannot be had without paging (APM vol. 2 §14.6.1), so the page tables come first.
  * They lie ready in the image and cost no instruction: the first 4 GiB, one to one, in 2 MiB
  * pages, except that the first 2 MiB, where Casita itself lies, are mapped in 4 KiB pages, for
- * memory.c to protect its code and to unmap the guard page under the stack.
+ * boot_info.c to protect its code and to unmap the guard page under the stack.
  *
  *	1. the Multiboot header
  *	2. 32-bit entry: is there a long mode? Tables, PAE, EFER.LME, paging; jump to 64-bit code
@@ -18,9 +18,8 @@
  *	4. what to do without a long mode
  *	5. page tables and stack
  */
-#include "host/exit.h"
+#include "host/internal.h"
 #include "host/multiboot.h"
-#include "host/traps.h"
 
 #define EFER		0xc0000080
 #define EFER_LME	0x100
@@ -32,10 +31,6 @@
 #define PTE_P_W_PS	0x083
 
 #define COM1		0x3f8
-#define COM1_LCR	(COM1 + 3)
-#define LCR_8N1		0x03
-#define COM1_LSR	(COM1 + 5)
-#define LSR_THRE	0x20
 
 /* ---- 1. the Multiboot header ------------------------------------------------------------ */
 
@@ -54,10 +49,6 @@ boot_entry:
 	mov	%eax, %edi		/* CPUID will want EAX and EBX; C wants EDI and ESI */
 	mov	%ebx, %esi
 
-	mov	$0x80000000, %eax	/* the highest extended leaf */
-	cpuid
-	cmp	$0x80000001, %eax
-	jb	no_long_mode
 	mov	$0x80000001, %eax
 	cpuid
 	bt	$CPUID_LM, %edx
@@ -82,12 +73,9 @@ boot_entry:
 	.code64
 boot_entry64:
 	mov	$HOST_DS, %eax
-	mov	%eax, %ds
-	mov	%eax, %es
-	mov	%eax, %ss
-	xor	%eax, %eax
-	mov	%eax, %fs
-	mov	%eax, %gs
+	.irp	segment, ds, es, fs, gs, ss
+	mov	%eax, %\segment
+	.endr
 	mov	$boot_stack_top, %esp
 	mov	%edi, %edi		/* a 32-bit move clears the upper half */
 	mov	%esi, %esi
@@ -98,30 +86,21 @@ boot_entry64:
 /* ---- 4. no long mode -------------------------------------------------------------------- */
 
 	.code32
-no_long_mode:
-	mov	$COM1_LCR, %edx
-	mov	$LCR_8N1, %al
-	out	%al, %dx
+no_long_mode:				/* only an emulator: its serial line needs no waiting */
 	mov	$no_long_mode_text, %esi
-1:	mov	$COM1_LSR, %edx
-2:	in	%dx, %al
-	test	$LSR_THRE, %al
-	jz	2b
+	mov	$(no_long_mode_end - no_long_mode_text), %ecx
 	mov	$COM1, %edx
-	lodsb
-	test	%al, %al
-	jz	3f
-	out	%al, %dx
-	jmp	1b
-3:	mov	$HOST_EXIT_REFUSED, %al
+	rep outsb
+	mov	$HOST_EXIT_REFUSED, %al
 	out	%al, $QEMU_DEBUG_EXIT
-4:	cli
+1:	cli
 	hlt
-	jmp	4b
+	jmp	1b
 
 	.section .rodata
 no_long_mode_text:
-	.asciz	"casita: this processor has no 64-bit mode, and Casita needs it\r\n"
+	.ascii	"casita: this processor has no 64-bit mode, and Casita needs it\r\n"
+no_long_mode_end:
 
 	.align	8
 gdt_pointer32:
@@ -136,7 +115,7 @@ gdt_pointer32:
 boot_pml4:
 	.quad	boot_pdpt + PTE_P_W
 	.fill	511, 8, 0
-boot_pdpt:				/* an entry is 1 GiB; memory.c adds what lies above 4 GiB */
+boot_pdpt:				/* an entry is 1 GiB; boot_info.c adds what lies above 4 GiB */
 	.quad	boot_pd + PTE_P_W
 	.quad	boot_pd + 0x1000 + PTE_P_W
 	.quad	boot_pd + 0x2000 + PTE_P_W
@@ -160,7 +139,7 @@ boot_pt:				/* page 0 stays unmapped: it catches null pointers */
 	.section .bss.stack, "aw", @nobits
 	.align	4096
 	.globl	boot_stack_guard, boot_stack, boot_stack_top
-boot_stack_guard:			/* unmapped by memory.c: an overflow faults at once */
+boot_stack_guard:			/* unmapped by boot_info.c: an overflow faults at once */
 	.skip	4096
 boot_stack:
 	.skip	HOST_STACK_SIZE

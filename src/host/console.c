@@ -12,10 +12,8 @@
  *	3. input
  */
 #include "host/host.h"
-#include "host/console.h"
 #include "host/cpu.h"
-#include "host/pic.h"
-#include "host/traps.h"
+#include "host/internal.h"
 #include "lib/print.h"
 
 /* ---- 1. the chip ------------------------------------------------------------------------- */
@@ -41,7 +39,6 @@
 #define LSR_NO_CHIP   0xff
 
 #define FIFO_SIZE     16
-#define BAUD_BASE     115200
 
 /* Typed bytes that nobody has read yet: those from @taken up to @filled, modulo the size. */
 static u8 ring[256];
@@ -49,11 +46,9 @@ static u8 taken, filled;
 
 static void receive(void)
 {
-	for (;;) {
-		u8 status = inb(UART_LSR);
+	u8 status;
 
-		if (status == LSR_NO_CHIP || !(status & LSR_RECEIVED))
-			return;
+	while ((status = inb(UART_LSR)) & LSR_RECEIVED && status != LSR_NO_CHIP) {
 		ring[filled] = inb(UART_DATA);
 		if ((u8)(filled + 1) != taken)
 			filled++; /* else: full, the byte is lost */
@@ -102,7 +97,7 @@ void console_init(void)
 {
 	outb(UART_IER, 0);
 	outb(UART_LCR, LCR_DLAB);
-	outb(UART_DATA, BAUD_BASE / 115200);
+	outb(UART_DATA, 1); /* 115200 baud */
 	outb(UART_IER, 0);
 	outb(UART_LCR, LCR_8N1);
 	outb(UART_MCR, MCR_ON);
@@ -113,22 +108,13 @@ void console_init(void)
 
 /* ---- 3. input ----------------------------------------------------------------------------- */
 
-static void interrupt(void)
-{
-	receive();
-	pic_eoi(COM1_IRQ);
-}
-
 void console_init_input(void)
 {
-	trap_handle_irq(VEC_PIC + COM1_IRQ, interrupt);
+	irq_handle(COM1_IRQ, receive);
 	outb(UART_IER, IER_RECEIVED);
-	pic_unmask(COM1_IRQ);
 }
 
 int console_read(void)
 {
-	if (taken == filled)
-		return -1;
-	return ring[taken++];
+	return taken == filled ? -1 : ring[taken++];
 }

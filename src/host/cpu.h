@@ -58,48 +58,30 @@ CPU_IN_OUT(b, u8)
 CPU_IN_OUT(w, u16)
 CPU_IN_OUT(l, u32)
 
-#define CPU_CR(n)                                                          \
-	static inline u64 read_cr##n(void)                                 \
+#define CPU_REGISTER(reg)                                                  \
+	static inline u64 read_##reg(void)                                 \
 	{                                                                  \
 		u64 v;                                                     \
                                                                            \
-		__asm__ volatile("mov %%cr" #n ", %0" : "=r"(v));          \
+		__asm__ volatile("mov %%" #reg ", %0" : "=r"(v));          \
 		return v;                                                  \
 	}                                                                  \
-	static inline void write_cr##n(u64 v)                              \
+	static inline void write_##reg(u64 v)                              \
 	{                                                                  \
-		__asm__ volatile("mov %0, %%cr" #n : : "r"(v) : "memory"); \
+		__asm__ volatile("mov %0, %%" #reg : : "r"(v) : "memory"); \
 	}
-CPU_CR(0)
-CPU_CR(2)
-CPU_CR(3)
-CPU_CR(4)
-
-#define CPU_DR(n)                                                 \
-	static inline u64 read_dr##n(void)                        \
-	{                                                         \
-		u64 v;                                            \
-                                                                  \
-		__asm__ volatile("mov %%db" #n ", %0" : "=r"(v)); \
-		return v;                                         \
-	}                                                         \
-	static inline void write_dr##n(u64 v)                     \
-	{                                                         \
-		__asm__ volatile("mov %0, %%db" #n : : "r"(v));   \
-	}
-CPU_DR(0)
-CPU_DR(1)
-CPU_DR(2)
-CPU_DR(3)
+CPU_REGISTER(cr0)
+CPU_REGISTER(cr2)
+CPU_REGISTER(cr3)
+CPU_REGISTER(cr4)
+CPU_REGISTER(dr0)
+CPU_REGISTER(dr1)
+CPU_REGISTER(dr2)
+CPU_REGISTER(dr3)
 
 static inline void cli(void)
 {
 	__asm__ volatile("cli" ::: "memory");
-}
-
-static inline void sti(void)
-{
-	__asm__ volatile("sti" ::: "memory");
 }
 
 static inline void cpu_relax(void)
@@ -123,18 +105,16 @@ static inline void xsetbv(u32 xcr, u64 value)
 /* Save and load x87, SSE and AVX state; @area is 64-byte aligned, its size from CPUID leaf 0xd. */
 static inline void xsave(void *area, u64 mask)
 {
-	__asm__ volatile("xsave64 (%0)"
-			 :
-			 : "r"(area), "a"((u32)mask), "d"((u32)(mask >> 32))
-			 : "memory");
+	u32 lo = (u32)mask, hi = (u32)(mask >> 32);
+
+	__asm__ volatile("xsave64 (%0)" : : "r"(area), "a"(lo), "d"(hi) : "memory");
 }
 
 static inline void xrstor(const void *area, u64 mask)
 {
-	__asm__ volatile("xrstor64 (%0)"
-			 :
-			 : "r"(area), "a"((u32)mask), "d"((u32)(mask >> 32))
-			 : "memory");
+	u32 lo = (u32)mask, hi = (u32)(mask >> 32);
+
+	__asm__ volatile("xrstor64 (%0)" : : "r"(area), "a"(lo), "d"(hi) : "memory");
 }
 
 static inline void fxsave(void *area)

@@ -13,7 +13,7 @@
 #include <stdarg.h>
 #include "lib/types.h"
 
-/* ---- panic (traps.c) ------------------------------------------------------------------- */
+/* ---- panic (report.c) ------------------------------------------------------------------ */
 
 /**
  * panic() - Casita itself is broken: say why, print a backtrace with symbols, stop the machine.
@@ -64,9 +64,9 @@ void pages_free(hpa_t p, u64 bytes, bool scrub);
 /** pages_available() - bytes still free, and in @largest (if not NULL) the largest free piece. */
 u64 pages_available(u64 *largest);
 
-/** kalloc() - zeroed memory for a structure; small pieces share a page. NULL if there is none. */
+/** kalloc() - zeroed memory for a structure, in pages of its own; NULL if there is none. */
 void *kalloc(size_t bytes);
-/** kfree() - give back what kalloc() gave; NULL is fine. @bytes as asked for. */
+/** kfree() - scrub and give back what kalloc() gave; NULL is fine. @bytes as asked for. */
 void kfree(void *p, size_t bytes);
 
 /* ---- boot information (boot_info.c) ------------------------------------------------------ */
@@ -83,16 +83,12 @@ const char *boot_cmdline(void);
 /** boot_modules() - the modules; their number in @count. */
 const struct boot_module *boot_modules(unsigned *count);
 
-/* ---- time (time.c, lapic.c) -------------------------------------------------------------- */
+/* ---- time (time.c) -------- -------------------------------------------------------------- */
 
 /** host_now() - nanoseconds since Casita started, from the time stamp counter. */
 u64 host_now(void);
 /** host_tsc_khz() - the time stamp counter's rate in kHz, measured against the PIT at boot. */
 u64 host_tsc_khz(void);
-/** host_tsc_to_ns() - convert a duration of TSC ticks to nanoseconds. */
-u64 host_tsc_to_ns(u64 ticks);
-/** host_ns_to_tsc() - convert a duration in nanoseconds to TSC ticks. */
-u64 host_ns_to_tsc(u64 ns);
 /** host_rtc() - seconds since 1970-01-01 UTC, read from the machine's CMOS clock at boot. */
 u64 host_rtc(void);
 
@@ -121,22 +117,17 @@ void console_write(const char *text, size_t n);
 /** console_read() - the next byte that was typed, or -1. Filled by the UART's interrupt. */
 int console_read(void);
 
-/* ---- the way up ---------------------------------------------------------------------------- */
+/* ---- the way up, and the end (main.c) ------------------------------------------------------- */
 
 /**
- * casita_main() - what the machine is for, in main.c: the one call from here upwards, made when
- * everything on this page works.
- *
- * Return: the status for host_exit().
+ * casita_main() - what the machine is for, in src/main.c: the one call from here upwards, made when
+ * everything on this page works. Return: the status for host_exit().
  */
 int casita_main(void);
 
-/* ---- the end ------------------------------------------------------------------------------ */
-
 /**
- * host_exit() - end the machine: QEMU's debug-exit device with @status (QEMU's own exit status
- * becomes 2 * status + 1), Bochs's shutdown port, ACPI power off under SeaBIOS's PC, or, failing
- * all of these, halt for ever.
+ * host_exit() - end the machine: QEMU's debug-exit device with @status (QEMU's own becomes 2 *
+ * status + 1), Bochs's shutdown port, ACPI power off under SeaBIOS, or, failing these, halt.
  */
 _Noreturn void host_exit(u8 status);
 

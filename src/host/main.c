@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * main.c: bringing the machine up, part after part, each needing those before it.
+ * main.c: the machine's beginning, part after part, each needing those before it, and its end.
  *
  *	1. the console, to be able to say what goes wrong
  *	2. traps, to see it when it does
@@ -8,22 +8,19 @@
  *	4. the processor's optional features that a VMM wants
  *	5. interrupts and clocks
  *	6. casita_main()
+ *	7. the end
  */
 #include "host/host.h"
-#include "host/boot_info.h"
-#include "host/console.h"
 #include "host/cpu.h"
-#include "host/memory.h"
-#include "host/pic.h"
-#include "host/time.h"
-#include "host/traps.h"
+#include "host/internal.h"
+#include "lib/print.h"
 #include "x86/regs.h"
 
-#define CPUID_MCE   BIT(7)  /* leaf 1, EDX */
-#define CPUID_XSAVE BIT(26) /* leaf 1, ECX */
+#define CPUID_XSAVE    BIT(26) /* leaf 1, ECX */
 
-int casita_main(void);
-_Noreturn void host_main(u32 magic, u64 info);
+#define BOCHS_SHUTDOWN 0x8900 /* expects a word, letter by letter */
+#define QEMU_PM1A_CNT  0x604  /* ACPI's power management register of QEMU's PCs */
+#define PM1A_SOFT_OFF  0x2000 /* SLP_EN, sleep type 0 = S5 there */
 
 /*
  * Casita's own code uses no x87, SSE or AVX register, but those of its guests must be saved and
@@ -31,28 +28,49 @@ _Noreturn void host_main(u32 magic, u64 info);
  */
 static void enable_features(void)
 {
-	struct cpuid_regs leaf1 = cpuid(1, 0);
-	u64 cr4 = read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT;
+	u64 cr4 = read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_MCE;
 
-	if (leaf1.edx & CPUID_MCE)
-		cr4 |= CR4_MCE;
-	if (leaf1.ecx & CPUID_XSAVE)
+	if (cpuid(1, 0).ecx & CPUID_XSAVE)
 		cr4 |= CR4_OSXSAVE;
 	write_cr4(cr4);
 	write_cr0(read_cr0() | CR0_MP | CR0_NE);
 }
 
 /* Called by boot.S with what the loader left in EAX and EBX. */
+_Noreturn void host_main(u32 magic, u64 info);
 void host_main(u32 magic, u64 info)
 {
 	console_init();
 	traps_init();
 	boot_info_init(magic, info);
-	memory_init();
 	enable_features();
-	pic_init();
+	irq_init();
 	console_init_input();
 	time_init();
-	rtc_init();
 	host_exit((u8)casita_main());
+}
+
+void host_refuse(const char *fmt, ...)
+{
+	va_list ap;
+
+	print("casita: ");
+	va_start(ap, fmt);
+	print_v(fmt, ap);
+	va_end(ap);
+	print("\n");
+	host_exit(HOST_EXIT_REFUSED);
+}
+
+/* Every emulator has a door of its own. Where one is missing, writing to its port does nothing. */
+void host_exit(u8 status)
+{
+	cli();
+	console_flush();
+	outb(QEMU_DEBUG_EXIT, status);
+	for (const char *c = "Shutdown"; *c; c++)
+		outb(BOCHS_SHUTDOWN, (u8)*c);
+	outw(QEMU_PM1A_CNT, PM1A_SOFT_OFF);
+	for (;;)
+		__asm__ volatile("cli; hlt");
 }

@@ -24,7 +24,7 @@
  *	4. the interface
  */
 #include "host/host.h"
-#include "host/pages.h"
+#include "host/internal.h"
 #include "lib/string.h"
 
 static u64 *bitmap;
@@ -71,23 +71,17 @@ static u64 last_page_end(u64 what, u64 from, u64 to)
 	return from;
 }
 
-/* The bits of [from, to) that lie in the same word as @from. */
-static u64 word_mask(u64 from, u64 to)
-{
-	u64 end = min(to, align_down(from, WORD) + WORD);
-
-	return (~0ull << from % WORD) & (~0ull >> (WORD - 1 - (end - 1) % WORD));
-}
-
 static void mark(u64 what, u64 from, u64 to)
 {
-	for (; from < to; from = align_down(from, WORD) + WORD) {
-		u64 mask = word_mask(from, to);
+	while (from < to) {
+		u64 end = min(to, align_down(from, WORD) + WORD);
+		u64 mask = (~0ull << from % WORD) & (~0ull >> (WORD - 1 - (end - 1) % WORD));
 
 		if (what == TAKEN)
 			bitmap[from / WORD] |= mask;
 		else
 			bitmap[from / WORD] &= ~mask;
+		from = end;
 	}
 }
 
@@ -112,14 +106,13 @@ static u64 find_from_above(u64 n, u64 align)
 	u64 page, taken, end;
 
 	high_free = last_page_end(FREE, low_free, high_free);
-	for (end = high_free; end >= low_free + n;) {
+	for (end = high_free; end >= low_free + n; end = last_page_end(FREE, low_free, taken)) {
 		page = align_down(end - n, align);
 		if (page < low_free)
 			break;
 		taken = first_page(TAKEN, page, page + n);
 		if (taken == page + n)
 			return page;
-		end = last_page_end(FREE, low_free, taken);
 	}
 	return NOT_FOUND;
 }
@@ -182,9 +175,7 @@ void *pages_alloc_zero(u64 bytes, u64 align)
 {
 	hpa_t p = pages_alloc(bytes, align);
 
-	if (!p.a)
-		return NULL;
-	return memset(hpa_ptr(p), 0, pages_of(bytes) << PAGE_SHIFT);
+	return p.a ? memset(hpa_ptr(p), 0, pages_of(bytes) << PAGE_SHIFT) : NULL;
 }
 
 bool pages_take(hpa_t p, u64 bytes)
@@ -214,15 +205,22 @@ void pages_free(hpa_t p, u64 bytes, bool scrub)
 	high_free = max(high_free, end);
 }
 
+void *kalloc(size_t bytes)
+{
+	return pages_alloc_zero(bytes, PAGE_SIZE);
+}
+
+void kfree(void *p, size_t bytes)
+{
+	if (p)
+		pages_free(ptr_hpa(p), bytes, true);
+}
+
 u64 pages_available(u64 *largest)
 {
-	u64 sum = 0, most = 0, page = 0;
+	u64 sum = 0, most = 0, page = 0, start;
 
-	for (;;) {
-		u64 start = first_page(FREE, page, page_count);
-
-		if (start == page_count)
-			break;
+	while ((start = first_page(FREE, page, page_count)) < page_count) {
 		page = first_page(TAKEN, start, page_count);
 		sum += page - start;
 		most = max(most, page - start);

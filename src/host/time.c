@@ -2,95 +2,99 @@
 /*
  * time.c: the clock (what time is it?) and the timer (wake me at that time).
  *
- * The clock is the processor's time stamp counter: one instruction to read. How fast it counts is
- * nowhere written, so it is measured once against the PIT, whose rate every PC knows. So is the
- * local APIC's timer. The measuring is done asleep, because in Casita instructions are what counts:
- * a loop that polls for 20 ms is millions of them, HLT is one.
+ * The clock is the processor's time stamp counter: one instruction to read. The timer is the local
+ * APIC's, a counter; there is no periodic tick: if nothing is due, nothing happens. How fast the
+ *two count is nowhere written, so it is measured once against the PIT (Intel 8254 data sheet),
+ *whose rate every PC knows. The measuring is done asleep, because in Casita instructions are what
+ *counts: a loop that polls for 20 ms is millions of them, HLT is one.
  *
  * Afterwards ticks and nanoseconds are converted by a multiplication and a shift by 32 bits:
  *
  *	ns = ticks * ns_per_tick / 2^32		ns_per_tick = 10^9 * 2^32 / rate
  *
- * The timer is one of three, the first that the machine has: the local APIC's with TSC deadline,
- * the local APIC's counter, the PIT. There is no periodic tick: if nothing is due, nothing happens.
- *
- *	1. measuring
- *	2. the clock
- *	3. the timer
- *	4. waiting
+ *	1. the PIT's counter 0
+ *	2. measuring
+ *	3. the clock
+ *	4. the timer, and waiting
+ *	5. the calendar
  */
 #include "host/host.h"
 #include "host/cpu.h"
-#include "host/lapic.h"
-#include "host/pic.h"
-#include "host/pit.h"
-#include "host/time.h"
-#include "host/traps.h"
+#include "host/internal.h"
 #include "lib/print.h"
 
-#define NS_PER_SECOND 1000000000ull
-#define LONGEST_SLEEP (1000 * NS_PER_SECOND)
-#define WINDOW	      (PIT_HZ / 50) /* PIT ticks to measure for: 20 ms */
-#define MOST_ROUNDS   5
-#define TOLERANCE     1000 /* two rounds must differ by less than a part in so many */
+/* ---- 1. the PIT --------------------------------------------------------------------------- */
 
-/* ---- 1. measuring ------------------------------------------------------------------------- */
+#define PIT_HZ	      1193182
+#define PIT_IRQ	      0
+#define PIT_COUNTER_0 0x40
+#define PIT_CONTROL   0x43
 
-/* The three counters at one moment. */
-struct moment {
-	u16 pit;   /* counts down */
-	u64 tsc;   /* counts up */
-	u32 lapic; /* counts down */
-};
-
-struct rates {
-	u64 tsc, lapic; /* Hz */
-};
-
-static bool has_lapic;
-
-/* A tick of the PIT is long (838 ns): wait for the beginning of one. */
-static struct moment read_moment(void)
-{
-	struct moment m;
-	u16 before;
-
-	pit_latch();
-	before = pit_read();
-	do {
-		pit_latch();
-		m.tsc = rdtsc();
-		m.lapic = has_lapic ? lapic_timer_left() : 0;
-		m.pit = pit_read();
-	} while (m.pit == before);
-	return m;
-}
+#define LATCH_0	      0x00 /* note the count, to be read */
+#define ONE_SHOT_0    0x30 /* mode 0: count down, low byte written first; IRQ 0 at the end, once */
 
 static volatile bool pit_fired;
 
-static void pit_interrupt_while_measuring(void)
+static void pit_interrupt(void)
 {
 	pit_fired = true;
-	pic_eoi(PIT_IRQ);
 }
 
-static struct rates measure(void)
+/* After the end it goes on from 65535. */
+static u16 pit_read(void)
 {
-	struct moment a, b;
-	u64 ticks;
+	u8 low;
 
-	if (has_lapic)
-		lapic_timer_start(UINT32_MAX);
-	pit_start(WINDOW);
+	outb(PIT_CONTROL, LATCH_0);
+	low = inb(PIT_COUNTER_0);
+	return (u16)(inb(PIT_COUNTER_0) << 8 | low);
+}
+
+/* ---- 2. measuring ------------------------------------------------------------------------- */
+
+#define WINDOW	    (PIT_HZ / 50) /* PIT ticks to measure for: 20 ms */
+#define MOST_ROUNDS 5
+#define TOLERANCE   1000 /* two rounds must differ by less than a part in so many */
+
+/* The counters at one moment (the PIT's and the local APIC's count down), or their rates in Hz. */
+struct counters {
+	u64 tsc;
+	u32 lapic;
+	u16 pit;
+};
+
+/* A tick of the PIT is long (838 ns): wait for the beginning of one. */
+static struct counters read_counters(void)
+{
+	u16 before = pit_read();
+	struct counters c;
+
+	do {
+		c.tsc = rdtsc();
+		c.lapic = lapic_timer_left();
+		c.pit = pit_read();
+	} while (c.pit == before);
+	return c;
+}
+
+static struct counters measure(void)
+{
+	struct counters a, b;
+	u16 ticks;
+
+	lapic_timer_start(UINT32_MAX);
+	outb(PIT_CONTROL, ONE_SHOT_0);
+	outb(PIT_COUNTER_0, (u8)WINDOW);
+	outb(PIT_COUNTER_0, WINDOW >> 8);
 	host_take_interrupts(); /* an earlier one that was pending is not the one we wait for */
 	pit_fired = false;
-	a = read_moment();
+	a = read_counters();
 	while (!pit_fired)
 		host_idle();
-	b = read_moment();
+	b = read_counters();
 
-	ticks = max((u16)(a.pit - b.pit), 1);
-	return (struct rates){
+	ticks = a.pit - b.pit;
+	return (struct counters){
 		.tsc = (b.tsc - a.tsc) * PIT_HZ / ticks,
 		.lapic = (u64)(a.lapic - b.lapic) * PIT_HZ / ticks,
 	};
@@ -102,28 +106,32 @@ static bool agree(u64 a, u64 b)
 }
 
 /* Something may delay us between the readings (another virtual machine, say): two must agree. */
-static struct rates measure_until_sure(void)
+static struct counters measure_until_sure(void)
 {
-	struct rates last, now;
-	unsigned rounds = 1;
+	struct counters last, now = {0};
+	unsigned rounds = 0;
 
-	trap_handle_irq(VEC_PIC + PIT_IRQ, pit_interrupt_while_measuring);
-	pic_unmask(PIT_IRQ);
-	now = measure();
+	irq_handle(PIT_IRQ, pit_interrupt);
 	do {
 		last = now;
 		now = measure();
-		rounds++;
 	} while (!(agree(last.tsc, now.tsc) && agree(last.lapic, now.lapic)) &&
-		 rounds < MOST_ROUNDS);
+		 ++rounds < MOST_ROUNDS);
+	irq_mask(PIT_IRQ);
+	lapic_timer_start(0);
 	if (!agree(last.tsc, now.tsc))
 		print("casita: the time stamp counter's rate is not steady: %lu or %lu kHz\n",
 		      last.tsc / 1000, now.tsc / 1000);
-	pic_mask(PIT_IRQ);
-	return (struct rates){(last.tsc + now.tsc) / 2, (last.lapic + now.lapic) / 2};
+	return now;
 }
 
-/* ---- 2. the clock ------------------------------------------------------------------------- */
+/* ---- 3. the clock ------------------------------------------------------------------------- */
+
+#define NS_PER_SECOND 1000000000ull
+
+static u64 tsc_hz, tsc_start;
+static u64 ns_per_tick;	       /* of the TSC, times 2^32 */
+static u64 timer_ticks_per_ns; /* of the local APIC's timer, times 2^32 */
 
 /* a / b in units of 2^-32; one of the two must be below 2^32, and the quotient, too. */
 static u64 fraction(u64 a, u64 b)
@@ -136,9 +144,6 @@ static u64 scale(u64 n, u64 factor)
 	return (u64)((unsigned __int128)n * factor >> 32);
 }
 
-static u64 tsc_hz, tsc_start;
-static u64 ns_per_tick, ticks_per_ns; /* of the TSC, times 2^32 */
-
 u64 host_now(void)
 {
 	return scale(rdtsc() - tsc_start, ns_per_tick);
@@ -149,73 +154,22 @@ u64 host_tsc_khz(void)
 	return (tsc_hz + 500) / 1000;
 }
 
-u64 host_tsc_to_ns(u64 ticks)
-{
-	return scale(ticks, ns_per_tick);
-}
+/* ---- 4. the timer ------------------------------------------------------------------------- */
 
-u64 host_ns_to_tsc(u64 ns)
-{
-	return scale(ns, ticks_per_ns);
-}
-
-/* ---- 3. the timer ------------------------------------------------------------------------- */
-
-static enum { TIMER_DEADLINE, TIMER_LAPIC, TIMER_PIT } timer;
-static u64 timer_ticks_per_ns; /* of whichever it is, times 2^32 */
 static u64 armed_for = HOST_TIMER_NEVER;
 
 /* A one-shot has done its work: whoever wants the same time again must have it armed again. */
-static void lapic_interrupt(void)
+static void timer_interrupt(void)
 {
 	armed_for = HOST_TIMER_NEVER;
-	lapic_eoi();
 }
 
-static void pit_interrupt(void)
-{
-	armed_for = HOST_TIMER_NEVER;
-	pic_eoi(PIT_IRQ);
-}
-
-static void choose_timer(u64 lapic_hz)
-{
-	if (!has_lapic || !lapic_hz) {
-		timer = TIMER_PIT;
-		timer_ticks_per_ns = fraction(PIT_HZ, NS_PER_SECOND);
-		trap_handle_irq(VEC_PIC + PIT_IRQ, pit_interrupt);
-		pit_stop();
-		pic_unmask(PIT_IRQ);
-		return;
-	}
-	timer = lapic_has_deadline() ? TIMER_DEADLINE : TIMER_LAPIC;
-	timer_ticks_per_ns =
-		timer == TIMER_LAPIC ? fraction(lapic_hz, NS_PER_SECOND) : ticks_per_ns;
-	trap_handle_irq(VEC_LAPIC_TIMER, lapic_interrupt);
-	lapic_timer_init(timer == TIMER_DEADLINE);
-}
-
-static void stop_timer(void)
-{
-	switch (timer) {
-	case TIMER_DEADLINE:
-		lapic_deadline(0);
-		break;
-	case TIMER_LAPIC:
-		lapic_timer_start(0);
-		break;
-	case TIMER_PIT:
-		pit_stop();
-		break;
-	}
-}
-
-/* How many ticks until then, from 1 to @most; rounded up, so as to be late rather than early. */
-static u64 ticks_until(u64 when, u64 most)
+/* How many ticks until then, at least 1; rounded up, so as to be late rather than early. */
+static u32 ticks_until(u64 when)
 {
 	u64 now = host_now(), ns = when > now ? when - now : 0;
 
-	return min(scale(min(ns, LONGEST_SLEEP), timer_ticks_per_ns) + 1, most);
+	return min(scale(min(ns, 1000 * NS_PER_SECOND), timer_ticks_per_ns) + 1, UINT32_MAX);
 }
 
 void host_timer_set(u64 when)
@@ -223,37 +177,8 @@ void host_timer_set(u64 when)
 	if (when == armed_for)
 		return;
 	armed_for = when;
-	if (when == HOST_TIMER_NEVER) {
-		stop_timer();
-		return;
-	}
-	switch (timer) {
-	case TIMER_DEADLINE:
-		lapic_deadline(rdtsc() + ticks_until(when, UINT64_MAX));
-		break;
-	case TIMER_LAPIC:
-		lapic_timer_start((u32)ticks_until(when, UINT32_MAX));
-		break;
-	case TIMER_PIT:
-		pit_start((u16)ticks_until(when, UINT16_MAX));
-		break;
-	}
+	lapic_timer_start(when == HOST_TIMER_NEVER ? 0 : ticks_until(when));
 }
-
-void time_init(void)
-{
-	struct rates rates;
-
-	has_lapic = lapic_init();
-	tsc_start = rdtsc();
-	rates = measure_until_sure();
-	tsc_hz = rates.tsc;
-	ns_per_tick = fraction(NS_PER_SECOND, tsc_hz);
-	ticks_per_ns = fraction(tsc_hz, NS_PER_SECOND);
-	choose_timer(rates.lapic);
-}
-
-/* ---- 4. waiting --------------------------------------------------------------------------- */
 
 /* STI takes effect one instruction later, so that no interrupt can come before HLT waits for it. */
 void host_idle(void)
@@ -264,4 +189,79 @@ void host_idle(void)
 void host_take_interrupts(void)
 {
 	__asm__ volatile("sti; nop; cli" ::: "memory");
+}
+
+/* ---- 5. the calendar ---------------------------------------------------------------------- */
+
+/*
+ * The clock in the CMOS (Motorola MC146818A data sheet), read once, at boot. Once a second the chip
+ * updates its registers, and while it does they must not be read. It warns 244 microseconds before,
+ * time enough to read them all. As PCs set it up, hours run to 24, and every number is two decimal
+ * digits.
+ */
+#define CMOS_INDEX 0x70
+#define CMOS_DATA  0x71
+
+/* Registers; the century has none. */
+enum { RTC_SECONDS = 0, RTC_MINUTES = 2, RTC_HOURS = 4, RTC_DAY = 7, RTC_MONTH = 8, RTC_YEAR = 9 };
+enum { RTC_STATUS_A = 10 };
+
+#define A_UPDATING 0x80
+
+static u64 boot_time;
+
+static u8 read_cmos(u8 reg)
+{
+	outb(CMOS_INDEX, reg);
+	return inb(CMOS_DATA);
+}
+
+static unsigned read_number(u8 reg)
+{
+	u8 digits = read_cmos(reg);
+
+	return (digits >> 4) * 10 + (digits & 0xf);
+}
+
+/* Days from 1970-01-01. Counting years from March puts the leap day at the year's end. */
+static u64 days(unsigned year, unsigned month, unsigned day)
+{
+	u64 y = month > 2 ? year : year - 1;
+	u64 months_since_march = (month + 9) % 12;
+	u64 day_of_year = (153 * months_since_march + 2) / 5 + day - 1;
+
+	return y * 365 + y / 4 - y / 100 + y / 400 + day_of_year - 719468;
+}
+
+static u64 read_rtc(void)
+{
+	unsigned year;
+
+	while (read_cmos(RTC_STATUS_A) & A_UPDATING) {
+		host_timer_set(host_now() + 3000000); /* an update takes 2 ms */
+		host_idle();
+	}
+	year = read_number(RTC_YEAR);
+	year += year < 70 ? 2000 : 1900;
+	return days(year, read_number(RTC_MONTH), read_number(RTC_DAY)) * 86400 +
+	       read_number(RTC_HOURS) * 3600 + read_number(RTC_MINUTES) * 60 +
+	       read_number(RTC_SECONDS);
+}
+
+u64 host_rtc(void)
+{
+	return boot_time;
+}
+
+void time_init(void)
+{
+	struct counters rates;
+
+	trap_handle(VEC_LAPIC_TIMER, timer_interrupt);
+	tsc_start = rdtsc();
+	rates = measure_until_sure();
+	tsc_hz = rates.tsc;
+	ns_per_tick = fraction(NS_PER_SECOND, tsc_hz);
+	timer_ticks_per_ns = fraction(rates.lapic, NS_PER_SECOND);
+	boot_time = read_rtc();
 }

@@ -10,9 +10,8 @@
  *
  *	1. the 256 entries, 16 bytes apart
  *	2. saving, calling trap_dispatch(frame), restoring
- *	3. rdmsr_safe, wrmsr_safe: instructions that are allowed to fault
  */
-#include "host/traps.h"
+#include "host/internal.h"
 
 	.text
 
@@ -38,75 +37,14 @@ trap_entries:
 
 	.align	16
 trap_common:
-	push	%rax
-	push	%rbx
-	push	%rcx
-	push	%rdx
-	push	%rsi
-	push	%rdi
-	push	%rbp
-	push	%r8
-	push	%r9
-	push	%r10
-	push	%r11
-	push	%r12
-	push	%r13
-	push	%r14
-	push	%r15
+	.irp	reg, rax, rbx, rcx, rdx, rsi, rdi, rbp, r8, r9, r10, r11, r12, r13, r14, r15
+	push	%\reg
+	.endr
 	cld
 	mov	%rsp, %rdi		/* 22 words below a 16-byte boundary: aligned as C wants it */
 	call	trap_dispatch
-	pop	%r15
-	pop	%r14
-	pop	%r13
-	pop	%r12
-	pop	%r11
-	pop	%r10
-	pop	%r9
-	pop	%r8
-	pop	%rbp
-	pop	%rdi
-	pop	%rsi
-	pop	%rdx
-	pop	%rcx
-	pop	%rbx
-	pop	%rax
+	.irp	reg, r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax
+	pop	%\reg
+	.endr
 	add	$16, %rsp		/* vector and error code */
 	iretq
-
-/* ---- 3. instructions that are allowed to fault ------------------------------------------ */
-
-	.macro	fixup rip, go_on
-	.pushsection fixups, "a"
-	.balign	8
-	.quad	\rip, \go_on
-	.popsection
-	.endm
-
-/* bool rdmsr_safe(u32 msr, u64 *value) */
-	.globl	rdmsr_safe
-rdmsr_safe:
-	mov	%edi, %ecx
-.Lread:	rdmsr
-	shl	$32, %rdx
-	or	%rdx, %rax
-	mov	%rax, (%rsi)
-	mov	$1, %eax
-	ret
-
-/* bool wrmsr_safe(u32 msr, u64 value) */
-	.globl	wrmsr_safe
-wrmsr_safe:
-	mov	%edi, %ecx
-	mov	%esi, %eax
-	mov	%rsi, %rdx
-	shr	$32, %rdx
-.Lwrite: wrmsr
-	mov	$1, %eax
-	ret
-
-.Lfaulted:
-	xor	%eax, %eax
-	ret
-	fixup	.Lread, .Lfaulted
-	fixup	.Lwrite, .Lfaulted

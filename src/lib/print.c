@@ -61,8 +61,7 @@ static void pad(struct out *o, char c, int n)
 static void put_field(struct out *o, const struct spec *spec, const char *prefix, const char *text,
 		      int n)
 {
-	int prefix_n = strlen(prefix);
-	int space = spec->width - prefix_n - n;
+	int space = spec->width - (int)strlen(prefix) - n;
 
 	if (!spec->left && !spec->zero)
 		pad(o, ' ', space);
@@ -77,138 +76,101 @@ static void put_field(struct out *o, const struct spec *spec, const char *prefix
 }
 
 static void put_number(struct out *o, const struct spec *spec, u64 value, unsigned base,
-		       const char *digits, const char *prefix)
+		       const char *prefix)
 {
 	char text[20]; /* 2^64 has 20 decimal digits */
 	char *p = text + sizeof(text);
 
 	do {
-		*--p = digits[value % base];
+		*--p = "0123456789abcdef"[value % base];
 		value /= base;
 	} while (value);
 	put_field(o, spec, prefix, p, text + sizeof(text) - p);
 }
 
-static void put_string(struct out *o, struct spec *spec, const char *s)
-{
-	int n = 0;
-
-	if (!s)
-		s = "(null)";
-	while (n != spec->precision && s[n])
-		n++;
-	spec->zero = false;
-	put_field(o, spec, "", s, n);
-}
-
 /* ---- 3. the grammar -------------------------------------------------------------------- */
 
-/* Arguments travel by reference: va_list may be an array, and then a callee cannot return it. */
-struct args {
-	va_list ap;
-};
-
 /* A number in the format, or the next argument for a star. */
-static int parse_count(const char **fmt, struct args *args)
+static int parse_count(const char **fmt, va_list *args)
 {
 	int n = 0;
 
 	if (**fmt == '*') {
 		(*fmt)++;
-		return va_arg(args->ap, int);
+		return va_arg(*args, int);
 	}
 	while (**fmt >= '0' && **fmt <= '9')
 		n = n * 10 + *(*fmt)++ - '0';
 	return n;
 }
 
-static struct spec parse_spec(const char **fmt, struct args *args)
+static struct spec parse_spec(const char **fmt, va_list *args)
 {
 	struct spec spec = {.precision = -1, .size = sizeof(int)};
-	const char *f = *fmt;
 
-	for (; *f == '-' || *f == '0' || *f == '#'; f++) {
-		spec.left |= *f == '-';
-		spec.hash |= *f == '#';
-		spec.zero |= *f == '0';
+	for (; **fmt == '-' || **fmt == '0' || **fmt == '#'; (*fmt)++) {
+		spec.left |= **fmt == '-';
+		spec.zero |= **fmt == '0';
+		spec.hash |= **fmt == '#';
 	}
-	spec.width = parse_count(&f, args);
+	spec.width = parse_count(fmt, args);
 	if (spec.width < 0) { /* a star's argument: as if a - stood there */
 		spec.left = true;
 		spec.width = -spec.width;
 	}
-	if (*f == '.') {
-		f++;
-		spec.precision = parse_count(&f, args);
+	if (**fmt == '.') {
+		(*fmt)++;
+		spec.precision = parse_count(fmt, args);
 	}
-	for (;; f++) {
-		if (*f == 'l' || *f == 'z')
-			spec.size = sizeof(long);
-		else if (*f == 'h')
-			spec.size /= 2;
-		else
-			break;
-	}
-	*fmt = f;
+	for (; **fmt == 'l' || **fmt == 'z' || **fmt == 'h'; (*fmt)++)
+		spec.size = **fmt == 'h' ? spec.size / 2 : (int)sizeof(long);
 	return spec;
 }
 
-static s64 next_integer(struct args *args, int size)
+/* The next argument, its sign or zeroes spread over the bits above its size. */
+static u64 next_integer(va_list *args, const struct spec *spec, bool is_signed)
 {
-	switch (size) {
-	case 8:
-		return va_arg(args->ap, s64);
-	case 2:
-		return (s16)va_arg(args->ap, int);
-	case 1:
-		return (s8)va_arg(args->ap, int);
-	}
-	return va_arg(args->ap, int);
-}
+	u64 v = spec->size == 8 ? va_arg(*args, u64) : va_arg(*args, unsigned);
+	unsigned unused = 64 - 8 * spec->size;
 
-/* The same bits, without a sign. */
-static u64 next_unsigned(struct args *args, int size)
-{
-	u64 v = next_integer(args, size);
-
-	return size < 8 ? v & (BIT(size * 8) - 1) : v;
-}
-
-static void put_signed(struct out *o, const struct spec *spec, s64 v)
-{
-	put_number(o, spec, v < 0 ? -(u64)v : (u64)v, 10, "0123456789", v < 0 ? "-" : "");
+	v <<= unused;
+	return is_signed ? (u64)((s64)v >> unused) : v >> unused;
 }
 
 /* One conversion; false if there is no such. */
-static bool put_conversion(struct out *o, struct spec *spec, char conversion, struct args *args)
+static bool put_conversion(struct out *o, struct spec *spec, char conversion, va_list *args)
 {
-	static const char lower[] = "0123456789abcdef", upper[] = "0123456789ABCDEF";
+	bool negative;
+	const char *s;
+	int n = 0;
+	u64 v;
 	char c;
 
 	switch (conversion) {
 	case 'd':
-	case 'i':
-		put_signed(o, spec, next_integer(args, spec->size));
+		v = next_integer(args, spec, true);
+		negative = (s64)v < 0;
+		put_number(o, spec, negative ? -v : v, 10, negative ? "-" : "");
 		return true;
 	case 'u':
-		put_number(o, spec, next_unsigned(args, spec->size), 10, lower, "");
+		put_number(o, spec, next_integer(args, spec, false), 10, "");
 		return true;
 	case 'x':
-		put_number(o, spec, next_unsigned(args, spec->size), 16, lower,
-			   spec->hash ? "0x" : "");
-		return true;
-	case 'X':
-		put_number(o, spec, next_unsigned(args, spec->size), 16, upper,
-			   spec->hash ? "0X" : "");
+		put_number(o, spec, next_integer(args, spec, false), 16, spec->hash ? "0x" : "");
 		return true;
 	case 'p':
-		put_number(o, spec, (uintptr_t)va_arg(args->ap, void *), 16, lower, "0x");
+		put_number(o, spec, (uintptr_t)va_arg(*args, void *), 16, "0x");
 		return true;
 	case 's':
-		put_string(o, spec, va_arg(args->ap, const char *));
+		s = va_arg(*args, const char *);
+		s = s ? s : "(null)";
+		while (n != spec->precision && s[n])
+			n++;
+		spec->zero = false;
+		put_field(o, spec, "", s, n);
 		return true;
 	case 'c':
-		c = va_arg(args->ap, int);
+		c = va_arg(*args, int);
 		spec->zero = false;
 		put_field(o, spec, "", &c, 1);
 		return true;
@@ -219,27 +181,31 @@ static bool put_conversion(struct out *o, struct spec *spec, char conversion, st
 	return false;
 }
 
-static void format(struct out *o, const char *fmt, struct args *args)
+static void format(struct out *o, const char *fmt, va_list ap)
 {
-	for (; *fmt; fmt++) {
+	va_list args; /* a copy, because functions cannot take the address of a parameter of this
+			 type */
+
+	va_copy(args, ap);
+	while (*fmt) {
 		const char *start = fmt;
 		struct spec spec;
 
 		if (*fmt != '%') {
-			put(o, *fmt);
+			put(o, *fmt++);
 			continue;
 		}
 		fmt++;
-		spec = parse_spec(&fmt, args);
-		if (put_conversion(o, &spec, *fmt, args))
+		spec = parse_spec(&fmt, &args);
+		if (put_conversion(o, &spec, *fmt, &args)) {
+			fmt++;
 			continue;
+		}
 		/* unknown: show the format itself, for somebody to wonder at */
 		while (start < fmt)
 			put(o, *start++);
-		if (!*fmt)
-			return;
-		put(o, *fmt);
 	}
+	va_end(args);
 }
 
 /* ---- 4. the public functions ----------------------------------------------------------- */
@@ -248,11 +214,8 @@ void print_v(const char *fmt, va_list ap)
 {
 	char window[128];
 	struct out o = {window, window, window + sizeof(window), 0, true};
-	struct args args;
 
-	va_copy(args.ap, ap);
-	format(&o, fmt, &args);
-	va_end(args.ap);
+	format(&o, fmt, ap);
 	flush(&o);
 }
 
@@ -268,11 +231,8 @@ void print(const char *fmt, ...)
 int str_format_v(char *buf, size_t size, const char *fmt, va_list ap)
 {
 	struct out o = {buf, buf, size ? buf + size - 1 : buf, 0, false};
-	struct args args;
 
-	va_copy(args.ap, ap);
-	format(&o, fmt, &args);
-	va_end(args.ap);
+	format(&o, fmt, ap);
 	if (size)
 		*o.at = 0;
 	return o.total;

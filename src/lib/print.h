@@ -2,8 +2,8 @@
 /*
  * print.h: formatted output.
  *
- * The formats are printf's: %d %u %x %p %s %c with l, ll, z, width, 0, - and # flags, and a precision
- * for strings. Where the text goes is decided once, by whoever owns a console: print_sink.
+ * The formats are printf's: %d %u %x %p %s %c with h, l, ll, z, width, 0, - and # flags, and a
+ * precision for strings. Where the text goes, whoever owns a console decides once: print_sink.
  */
 #ifndef LIB_PRINT_H
 #define LIB_PRINT_H

@@ -9,16 +9,23 @@
  *
  * A set holds pointers, not structures: the linker may pad between structures, and AddressSanitizer
  * does.
+ *
+ * A set may be empty. Then nobody defines its ends, and the linker takes 0 for these weak symbols:
+ * a walk from 0 to 0 is right. But a compiler that takes them for addresses in the program computes
+ * with them, and 0 - 8, say, does not fit into a relocation of 32 bits. So the ends are kept in two
+ * volatile words, where it cannot see what they are.
  */
 #ifndef LIB_SET_H
 #define LIB_SET_H
 
-/* Declare a set at file scope where it is walked; weak, because a set may be empty. */
+/* Declare a set at file scope where it is walked. */
 #define SET_DECLARE(set, type)                                        \
 	extern type *const __start_set_##set[] __attribute__((weak)); \
-	extern type *const __stop_set_##set[] __attribute__((weak))
+	extern type *const __stop_set_##set[] __attribute__((weak));  \
+	static type *const *const volatile set_ends_##set[]           \
+		__attribute__((unused)) = {__start_set_##set, __stop_set_##set}
 
-/* clang's AddressSanitizer pads variables in named sections too; gcc's knows not to, and not the word */
+/* clang's AddressSanitizer pads variables in named sections; gcc's does not, nor knows the word */
 #ifdef __clang__
 #define SET_PLAIN __attribute__((no_sanitize("address")))
 #else
@@ -29,6 +36,6 @@
 	static type *const SET_PLAIN set_##set##_##object \
 		__attribute__((used, section("set_" #set))) = &(object)
 
-#define set_for_each(set, it) for (it = __start_set_##set; it != __stop_set_##set; it++)
+#define set_for_each(set, it) for (it = set_ends_##set[0]; it != set_ends_##set[1]; it++)
 
 #endif

@@ -11,8 +11,7 @@
  *	1. words at any address
  *	2. memcpy and memmove, memset, memcmp
  *	3. strings: strlen, strcmp, strncmp, strchr
- *	4. ours: str_copy, str_to_u64 (the only part that unit tests use: hosted code has a C
- *library)
+ *	4. ours: str_copy, str_to_u64 (hosted code, which has a C library, uses only this part)
  */
 #include "lib/string.h"
 #include "lib/errno.h"
@@ -27,69 +26,48 @@
 /* ---- 1. words at any address ----------------------------------------------------------- */
 
 #define ANY __attribute__((may_alias, aligned(1)))
+typedef unsigned __int128 ANY any128;
 typedef u64 ANY any64;
 typedef u32 ANY any32;
 typedef u16 ANY any16;
 
 #define BLOCK 64 /* bytes a turn of the main loops */
 
-/*
- * At most 32 bytes. All loads come before the first store, so the two areas may overlap.
- */
+/* Two words, the first and the last of @n bytes. Loaded before either is stored, so that the two
+ * areas may overlap. */
+#define COPY_ENDS(word)                                                                \
+	do {                                                                           \
+		word first = *(word *)from, last = *(word *)(from + n - sizeof(word)); \
+                                                                                       \
+		*(word *)to = first;                                                   \
+		*(word *)(to + n - sizeof(word)) = last;                               \
+	} while (0)
+
+/* At most 32 bytes. */
 static inline void copy_small(u8 *to, const u8 *from, size_t n)
 {
-	if (n >= 16) {
-		u64 a = *(any64 *)from, b = *(any64 *)(from + 8);
-		u64 y = *(any64 *)(from + n - 16), z = *(any64 *)(from + n - 8);
-
-		*(any64 *)to = a;
-		*(any64 *)(to + 8) = b;
-		*(any64 *)(to + n - 16) = y;
-		*(any64 *)(to + n - 8) = z;
-	} else if (n >= 8) {
-		u64 a = *(any64 *)from, z = *(any64 *)(from + n - 8);
-
-		*(any64 *)to = a;
-		*(any64 *)(to + n - 8) = z;
-	} else if (n >= 4) {
-		u32 a = *(any32 *)from, z = *(any32 *)(from + n - 4);
-
-		*(any32 *)to = a;
-		*(any32 *)(to + n - 4) = z;
-	} else if (n >= 2) {
-		u16 a = *(any16 *)from, z = *(any16 *)(from + n - 2);
-
-		*(any16 *)to = a;
-		*(any16 *)(to + n - 2) = z;
-	} else if (n) {
+	if (n >= 16)
+		COPY_ENDS(any128);
+	else if (n >= 8)
+		COPY_ENDS(any64);
+	else if (n >= 4)
+		COPY_ENDS(any32);
+	else if (n >= 2)
+		COPY_ENDS(any16);
+	else if (n)
 		*to = *from;
-	}
 }
 
 /* ---- 2. memory ------------------------------------------------------------------------- */
 
-static inline void copy_block(u8 *to, const u8 *from)
-{
-	const any64 *f = (const any64 *)from;
-	any64 *t = (any64 *)to;
-	u64 a = f[0], b = f[1], c = f[2], d = f[3];
-
-	t[0] = a;
-	t[1] = b;
-	t[2] = c;
-	t[3] = d;
-	a = f[4], b = f[5], c = f[6], d = f[7];
-	t[4] = a;
-	t[5] = b;
-	t[6] = c;
-	t[7] = d;
-}
-
 /* Upwards: right also where @to lies below @from and the two overlap. */
 static void copy_up(u8 *to, const u8 *from, size_t n)
 {
-	for (; n >= BLOCK; n -= BLOCK, to += BLOCK, from += BLOCK)
-		copy_block(to, from);
+	for (; n >= BLOCK; n -= BLOCK, to += BLOCK, from += BLOCK) {
+#pragma GCC unroll 8
+		for (unsigned i = 0; i < BLOCK; i += 8)
+			*(any64 *)(to + i) = *(const any64 *)(from + i);
+	}
 	for (; n > 32; n -= 8, to += 8, from += 8)
 		*(any64 *)to = *(const any64 *)from;
 	copy_small(to, from, n);
@@ -104,10 +82,7 @@ static void copy_down(u8 *to, const u8 *from, size_t n)
 
 void *memcpy(void *to, const void *from, size_t n)
 {
-	if (n <= 32)
-		copy_small(to, from, n);
-	else
-		copy_up(to, from, n);
+	copy_up(to, from, n);
 	return to;
 }
 
@@ -128,16 +103,9 @@ void *memset(void *to, int byte, size_t n)
 	u8 *p = to;
 
 	for (; n >= BLOCK; n -= BLOCK, p += BLOCK) {
-		any64 *t = (any64 *)p;
-
-		t[0] = word;
-		t[1] = word;
-		t[2] = word;
-		t[3] = word;
-		t[4] = word;
-		t[5] = word;
-		t[6] = word;
-		t[7] = word;
+#pragma GCC unroll 8
+		for (unsigned i = 0; i < BLOCK; i += 8)
+			*(any64 *)(p + i) = word;
 	}
 	for (; n >= 8; n -= 8, p += 8)
 		*(any64 *)p = word;
@@ -213,34 +181,23 @@ static unsigned digit_value(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : 16;
 }
 
-/* What the suffix multiplies by, as a shift; -1 if @c is not a suffix. */
-static int suffix_shift(char c)
-{
-	switch (c) {
-	case 'K':
-		return 10;
-	case 'M':
-		return 20;
-	case 'G':
-		return 30;
-	}
-	return -1;
-}
-
 int str_to_u64(const char *s, size_t n, u64 *out)
 {
-	const char *end = s + n;
-	unsigned base = 10;
+	static const char suffixes[] = "KMG";
+	const char *end = s + n, *suffix;
+	unsigned base = 10, shift = 0;
 	bool fits = true;
-	int shift = 0;
 	u64 value = 0;
 
 	if (n > 2 && s[0] == '0' && (s[1] | 0x20) == 'x') {
 		base = 16;
 		s += 2;
 	}
-	if (end - s > 1 && suffix_shift(end[-1]) > 0)
-		shift = suffix_shift(*--end);
+	suffix = end - s > 1 && end[-1] ? strchr(suffixes, end[-1]) : NULL;
+	if (suffix) {
+		shift = 10 * (suffix - suffixes + 1);
+		end--;
+	}
 	if (s == end)
 		return -EINVAL;
 	/* to the end even when it is too large already: nonsense is -EINVAL at any length */

@@ -4,9 +4,9 @@
  *
  * A VMM juggles three kinds of address, and mixing them up is its classic bug:
  *
- *	gva_t	guest virtual:  what the guest's program uses (after segmentation: the linear
- *address) gpa_t	guest physical: what the guest's page tables produce
- *	hpa_t	host physical:  where the byte really is in the machine's memory
+ *	gva_t	guest virtual:	what the guest's program uses (after segmentation: linear)
+ *	gpa_t	guest physical:	what the guest's page tables produce
+ *	hpa_t	host physical:	where the byte really is in the machine's memory
  *
  * They are one-word structs, passed in a register like any integer, so that handing the wrong one
  * to a function does not compile. Make one with GPA(x), look into it with .a, move it with
@@ -25,7 +25,6 @@ typedef uint32_t u32;
 typedef uint64_t u64;
 typedef int8_t s8;
 typedef int16_t s16;
-typedef int32_t s32;
 typedef int64_t s64;
 
 typedef struct gva {
@@ -68,9 +67,7 @@ static inline hpa_t hpa_add(hpa_t p, u64 n)
 #define LARGE_SIZE			(2 * MIB) /* what one page directory entry maps in long mode and PAE */
 
 #define BIT(n)				(1ull << (n))
-
 #define ARRAY_SIZE(a)			(sizeof(a) / sizeof((a)[0]))
-
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /* Alignment is always a power of two. */

@@ -7,8 +7,8 @@
  *	kernel, bss | struct block | strings |      | module |   | module | …     stack |
  *	            ^ 16-byte boundary        page boundaries               end of the RAM
  *
- * The spec lets a loader put these things anywhere and leaves it to the kernel not to overwrite
- * them. Behind the kernel they are where kernels look for trouble first, as in QEMU.
+ * The specification lets a loader put these things anywhere and leaves it to the kernel to keep off
+ * them; QEMU puts them behind the kernel as well.
  */
 #include "host/multiboot.h"
 #include "lib/errno.h"

@@ -110,6 +110,7 @@ void svm_intercept(struct vcpu *vcpu, enum intercept what, bool on)
 		u32 bit = 1u << (what - INTERCEPT_EXCEPTION);
 
 		vmcb->exceptions = on ? vmcb->exceptions | bit : vmcb->exceptions & ~bit;
+		vmcb->exceptions |= SVM_ALWAYS_EXCEPTIONS;
 	} else if (what == INTERCEPT_INVLPG) {
 		vmcb->intercepts1 = on ? vmcb->intercepts1 | SVM_INTERCEPT_INVLPG
 				       : vmcb->intercepts1 & ~SVM_INTERCEPT_INVLPG;

@@ -6,10 +6,9 @@
  * appendix C). A table gives the kind; the few kinds with details are taken apart behind it.
  */
 #include "svm/svm.h"
-#include "vmm/skip.h"
 #include "vmm/trace.h"
 
-#define CODES (SVM_EXIT_MWAIT + 1)
+#define CODES (SVM_EXIT_RDPRU + 1)
 
 /* Codes that we never asked for stay 0, EXIT_UNKNOWN. */
 static const u8 kinds[CODES] = {
@@ -17,12 +16,14 @@ static const u8 kinds[CODES] = {
 	[SVM_EXIT_CR_WRITE... SVM_EXIT_CR_WRITE + 15] = EXIT_CR_WRITE,
 	[SVM_EXIT_EXCEPTION... SVM_EXIT_EXCEPTION + 31] = EXIT_EXCEPTION,
 	[SVM_EXIT_INTR] = EXIT_INTERRUPT,
-	[SVM_EXIT_NMI] = EXIT_NMI,
+	[SVM_EXIT_NMI] = EXIT_INTERRUPT, /* they are pending still, and come when GIF is set */
+	[SVM_EXIT_SMI] = EXIT_INTERRUPT,
+	[SVM_EXIT_INIT] = EXIT_INTERRUPT,
+	[SVM_EXIT_RDPMC] = EXIT_RDPMC,
 	[SVM_EXIT_VINTR] = EXIT_WINDOW,
 	[SVM_EXIT_CPUID] = EXIT_CPUID,
 	[SVM_EXIT_INVD] = EXIT_INVD,
 	[SVM_EXIT_WBINVD] = EXIT_INVD,
-	[SVM_EXIT_PAUSE] = EXIT_PAUSE,
 	[SVM_EXIT_HLT] = EXIT_HLT,
 	[SVM_EXIT_INVLPG] = EXIT_INVLPG,
 	[SVM_EXIT_IOIO] = EXIT_IO,
@@ -34,6 +35,7 @@ static const u8 kinds[CODES] = {
 	[SVM_EXIT_VMLOAD... SVM_EXIT_SKINIT] = EXIT_FORBIDDEN,
 	[SVM_EXIT_MONITOR] = EXIT_FORBIDDEN,
 	[SVM_EXIT_MWAIT] = EXIT_FORBIDDEN,
+	[SVM_EXIT_RDPRU] = EXIT_FORBIDDEN,
 };
 
 static void decode_io(const struct vmcb *vmcb, struct exit *exit)
@@ -75,17 +77,20 @@ static __slow void decode_interrupted(struct vcpu *vcpu, const struct vmcb *vmcb
 	exit->interrupted.event.address = vmcb->cr2;
 }
 
-/* The kinds whose instruction's end is wanted, and those that have more to say than their name. */
-#define SKIPPED (BIT(EXIT_CPUID) | BIT(EXIT_HLT) | BIT(EXIT_RDMSR) | BIT(EXIT_HYPERCALL))
-#define DETAILED                                                                       \
-	(BIT(EXIT_IO) | BIT(EXIT_CR_READ) | BIT(EXIT_CR_WRITE) | BIT(EXIT_EXCEPTION) | \
-	 BIT(EXIT_MEMORY))
+/* The kinds that have more to say than their name. */
+#define DETAILED                                                                   \
+	(BIT(EXIT_IO) | BIT(EXIT_RDMSR) | BIT(EXIT_CR_READ) | BIT(EXIT_CR_WRITE) | \
+	 BIT(EXIT_EXCEPTION) | BIT(EXIT_MEMORY))
 
 static void decode_details(const struct vmcb *vmcb, struct exit *exit)
 {
 	switch (exit->kind) {
 	case EXIT_IO:
 		decode_io(vmcb, exit);
+		break;
+	case EXIT_RDMSR:
+		if (vmcb->exit_info1)
+			exit->kind = EXIT_WRMSR;
 		break;
 	case EXIT_CR_READ:
 	case EXIT_CR_WRITE:
@@ -100,6 +105,7 @@ static void decode_details(const struct vmcb *vmcb, struct exit *exit)
 	case EXIT_MEMORY:
 		exit->memory.gpa = GPA(vmcb->exit_info2);
 		exit->memory.error = vmcb->exit_info1;
+		exit->memory.table_walk = vmcb->exit_info1 & SVM_NPF_TABLE;
 		break;
 	default:
 		break;
@@ -118,24 +124,17 @@ static enum exit_kind kind_of(u32 code)
 static void decode_exit(struct vcpu *vcpu, const struct vmcb *vmcb, struct exit *exit)
 {
 	u32 code = vmcb->exit_code;
-	u64 next_rip = vmcb->next_rip; /* zero on a processor without that feature */
 	enum exit_kind kind = kind_of(code);
 
+	exit->kind = kind;
 	exit->code = code;
 	exit->info1 = vmcb->exit_info1;
 	exit->info2 = vmcb->exit_info2;
 	exit->rip = vmcb->rip;
+	exit->next_rip = vmcb->next_rip; /* zero on a processor without that feature */
 	exit->interrupted.valid = false;
 	if (unlikely(vmcb->exit_int_info & SVM_EVENT_VALID))
 		decode_interrupted(vcpu, vmcb, exit);
-	if (SKIPPED >> kind & 1) {
-		if (kind == EXIT_RDMSR && vmcb->exit_info1)
-			kind = EXIT_WRMSR;
-		if (!next_rip && vmcb->cs.attrib & SEG_L && vmcb->efer & EFER_LMA)
-			next_rip = skip_lookup(vcpu->skip, vmcb->rip, vmcb->cr3);
-	}
-	exit->kind = kind;
-	exit->next_rip = next_rip;
 	if (DETAILED >> kind & 1)
 		decode_details(vmcb, exit);
 }
@@ -159,12 +158,15 @@ void svm_run(struct vcpu *vcpu)
 	struct vmcb *vmcb = s->vmcb;
 	struct exit *exit;
 
+	if (unlikely(!s->checked) && !svm_first_check(vcpu))
+		return;
 	do {
 		exit = trace_enter(vcpu->vm);
 		svm_asid_prepare(s);
 		world_switch(vcpu->gpr, vmcb, svm_host_vmcb);
-		vmcb->event_inj = 0; /* delivered, or told of in exit_int_info */
 		decode_exit(vcpu, vmcb, exit);
+		if (likely(exit->kind != EXIT_REFUSED))
+			vmcb->event_inj = 0; /* delivered, or told of in exit_int_info */
 		trace_exit(vcpu->vm, exit);
 		exit_dispatch(vcpu, exit);
 	} while (likely(!vcpu->requests));

@@ -67,8 +67,10 @@ static int svm_enable(void)
 	void *hsave = pages_alloc_zero(PAGE_SIZE, PAGE_SIZE);
 
 	svm_host_vmcb = pages_alloc_zero(sizeof(*svm_host_vmcb), PAGE_SIZE);
-	if (!hsave || !svm_host_vmcb)
+	if (!hsave || !svm_host_vmcb) {
+		print("casita: no memory left to turn SVM on\n");
 		return -ENOMEM;
+	}
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);
 	wrmsr(MSR_VM_HSAVE_PA, ptr_hpa(hsave).a);
 	svm_vmsave(svm_host_vmcb);
@@ -129,7 +131,7 @@ static void svm_offer_irq(struct vcpu *vcpu, int vector)
 {
 	struct vmcb *vmcb = vmcb_of(vcpu);
 
-	vmcb->vintr = SVM_V_INTR_MASKING;
+	vmcb->vintr = (vmcb->vintr & SVM_V_TPR) | SVM_V_INTR_MASKING;
 	if (vector >= 0)
 		vmcb->vintr |= SVM_V_IRQ | SVM_V_INTR_PRIO | SVM_V_IGN_TPR |
 			       (u64)vector << SVM_V_VECTOR_SHIFT;
@@ -192,13 +194,32 @@ static void say_rule(const char *rule)
 	print("casita:   %s\n", rule);
 }
 
-static void svm_explain_refusal(struct vcpu *vcpu)
+static int check(struct vcpu *vcpu)
 {
 	unsigned bits = cpuid(CPUID_ADDR_SIZES, 0).eax & 0xff;
 
+	return svm_check_vmcb(vmcb_of(vcpu), &svm_features, bits, say_rule);
+}
+
+bool svm_first_check(struct vcpu *vcpu)
+{
+	svm_of(vcpu)->checked = true;
+	svm_asid_prepare(svm_of(vcpu));
+	if (!check(vcpu))
+		return true;
+	vm_fail(vcpu->vm, -EINVAL, "its VMCB breaks the rules above, so VMRUN would refuse it");
+	vm_stop(vcpu->vm, VM_FAILED);
+	return false;
+}
+
+static void svm_explain_refusal(struct vcpu *vcpu)
+{
 	print("casita: VMRUN refused the guest's state:\n");
-	if (!svm_check_vmcb(vmcb_of(vcpu), &svm_features, bits, say_rule))
-		print("casita:   none of the rules that we know is broken\n");
+	if (!check(vcpu))
+		print("casita:   no rule that we know is broken; but some processors (QEMU's) put "
+		      "the\n"
+		      "casita:   host's registers into the VMCB on refusal, as may be seen "
+		      "below\n");
 }
 
 static const struct cpu_ops svm_ops = {

@@ -22,9 +22,16 @@ extern struct svm_features svm_features;
 /* The host's FS, GS, TR and system call registers, for VMLOAD after each exit. */
 extern struct vmcb *svm_host_vmcb;
 
+/*
+ * Exceptions that a guest may not take unseen: #DB and #AC can be raised endlessly by delivering
+ * them, and then no interrupt gets through any more; #MC is the machine's, not the guest's.
+ */
+#define SVM_ALWAYS_EXCEPTIONS (BIT(VEC_DB) | BIT(VEC_AC) | BIT(VEC_MC))
+
 struct svm_vcpu {
 	struct vmcb *vmcb;
 	u64 asid_generation; /* which round of ASIDs ours is from; 0: has none */
+	bool checked;	     /* svm_check_vmcb() has seen it before its first entry */
 	u64 shadow_rip;	     /* where an interrupt shadow was seen last */
 };
 
@@ -43,6 +50,12 @@ static inline struct vmcb *vmcb_of(struct vcpu *vcpu)
 {
 	return svm_of(vcpu)->vmcb;
 }
+
+/**
+ * svm_first_check() - hold a VMCB against the manual before its first entry, when its state is
+ * still what we made it. Return: whether it is right; if not, the VM has been stopped.
+ */
+bool svm_first_check(struct vcpu *vcpu);
 
 /** svm_vmsave() - save the host's part of what VMLOAD and VMSAVE move. */
 void svm_vmsave(struct vmcb *host_vmcb);

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * vcpu.c: a virtual CPU's VMCB: filling it for a processor fresh from reset, and reading and
- * writing the registers that live in it.
- */
+/* vcpu.c: a virtual CPU's VMCB, filled as for a processor fresh from reset. */
 #include "host/host.h"
 #include "lib/errno.h"
 #include "svm/svm.h"
@@ -13,14 +10,15 @@
  */
 static void set_intercepts(struct vmcb *vmcb)
 {
+	vmcb->exceptions = SVM_ALWAYS_EXCEPTIONS;
 	vmcb->intercepts1 = SVM_INTERCEPT_INTR | SVM_INTERCEPT_NMI | SVM_INTERCEPT_SMI |
 			    SVM_INTERCEPT_INIT | SVM_INTERCEPT_CPUID | SVM_INTERCEPT_INVD |
-			    SVM_INTERCEPT_HLT | SVM_INTERCEPT_INVLPGA | SVM_INTERCEPT_IOIO |
-			    SVM_INTERCEPT_MSR | SVM_INTERCEPT_SHUTDOWN;
+			    SVM_INTERCEPT_RDPMC | SVM_INTERCEPT_HLT | SVM_INTERCEPT_INVLPGA |
+			    SVM_INTERCEPT_IOIO | SVM_INTERCEPT_MSR | SVM_INTERCEPT_SHUTDOWN;
 	vmcb->intercepts2 = SVM_INTERCEPT_VMRUN | SVM_INTERCEPT_VMMCALL | SVM_INTERCEPT_VMLOAD |
 			    SVM_INTERCEPT_VMSAVE | SVM_INTERCEPT_STGI | SVM_INTERCEPT_CLGI |
 			    SVM_INTERCEPT_SKINIT | SVM_INTERCEPT_WBINVD | SVM_INTERCEPT_MONITOR |
-			    SVM_INTERCEPT_MWAIT;
+			    SVM_INTERCEPT_MWAIT | SVM_INTERCEPT_RDPRU;
 }
 
 static struct segment reset_segment(u16 attrib)

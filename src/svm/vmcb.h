@@ -19,6 +19,7 @@
 #define SVM_INTERCEPT_SMI      BIT(2)
 #define SVM_INTERCEPT_INIT     BIT(3)
 #define SVM_INTERCEPT_VINTR    BIT(4)
+#define SVM_INTERCEPT_RDPMC    BIT(15)
 #define SVM_INTERCEPT_CPUID    BIT(18)
 #define SVM_INTERCEPT_INVD     BIT(22)
 #define SVM_INTERCEPT_HLT      BIT(24)
@@ -38,6 +39,7 @@
 #define SVM_INTERCEPT_WBINVD   BIT(9)
 #define SVM_INTERCEPT_MONITOR  BIT(10)
 #define SVM_INTERCEPT_MWAIT    BIT(11)
+#define SVM_INTERCEPT_RDPRU    BIT(14)
 
 /* tlb_control (APM vol. 2 §15.16.1) */
 #define SVM_TLB_KEEP	       0
@@ -66,6 +68,11 @@
 
 #define SVM_NP_ENABLE	       BIT(0)
 
+#define SVM_V_TPR	       0xffull
+
+/* exit_info1 of SVM_EXIT_NPF, beside the #PF error code (APM vol. 2 §15.25.6) */
+#define SVM_NPF_TABLE	       BIT(33) /* while the guest's own page tables were walked */
+
 /* exit codes (APM vol. 2 appendix C) */
 #define SVM_EXIT_CR_READ       0x00 /* + register */
 #define SVM_EXIT_CR_WRITE      0x10 /* + register */
@@ -75,6 +82,7 @@
 #define SVM_EXIT_SMI	       0x62
 #define SVM_EXIT_INIT	       0x63
 #define SVM_EXIT_VINTR	       0x64
+#define SVM_EXIT_RDPMC	       0x6f
 #define SVM_EXIT_CPUID	       0x72
 #define SVM_EXIT_INVD	       0x76
 #define SVM_EXIT_PAUSE	       0x77
@@ -94,6 +102,7 @@
 #define SVM_EXIT_WBINVD	       0x89
 #define SVM_EXIT_MONITOR       0x8a
 #define SVM_EXIT_MWAIT	       0x8b
+#define SVM_EXIT_RDPRU	       0x8e
 #define SVM_EXIT_NPF	       0x400
 #define SVM_EXIT_INVALID       0xffffffffu /* low half: QEMU does not extend the sign */
 

@@ -3,7 +3,7 @@
  * console.c: the machine's one console, shared by its VMs.
  *
  * A single VM has it to itself, byte for byte. When there are several, each gets whole lines with
- * its name in front, and what is typed goes to the first VM.
+ * its name in front, and what is typed goes to the first that still runs.
  */
 #include "host/host.h"
 #include "lib/print.h"
@@ -11,10 +11,16 @@
 #include "vmm/console.h"
 
 static unsigned vm_count;
+static struct vm *keyboard; /* what is typed goes there */
 
 void vm_console_shared(unsigned vms)
 {
 	vm_count = vms;
+}
+
+void vm_console_focus(struct vm *vm)
+{
+	keyboard = vm;
 }
 
 static void flush_line(struct vm *vm)
@@ -41,7 +47,7 @@ void vm_console_write(struct vm *vm, u8 byte)
 
 int vm_console_read(struct vm *vm)
 {
-	return vm->has_keyboard ? console_read() : -1;
+	return vm == keyboard ? console_read() : -1;
 }
 
 void vm_console_input(struct vm *vm, void (*ready)(void *opaque), void *opaque)
@@ -50,8 +56,16 @@ void vm_console_input(struct vm *vm, void (*ready)(void *opaque), void *opaque)
 	vm->input_opaque = opaque;
 }
 
-void vm_console_poll(struct vm *vm)
+void vm_console_poll(void)
 {
-	if (vm->has_keyboard && vm->input_ready)
-		vm->input_ready(vm->input_opaque);
+	if (keyboard && keyboard->input_ready)
+		keyboard->input_ready(keyboard->input_opaque);
+}
+
+void vm_console_end(struct vm *vm)
+{
+	if (vm->line_length)
+		flush_line(vm);
+	if (keyboard == vm)
+		keyboard = NULL;
 }

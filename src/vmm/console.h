@@ -7,7 +7,11 @@
 
 /** vm_console_shared() - tell how many VMs write to the console. */
 void vm_console_shared(unsigned vms);
-/** vm_console_poll() - tell a VM's UART that something may have been typed. */
-void vm_console_poll(struct vm *vm);
+/** vm_console_focus() - what is typed goes to this VM from now on. */
+void vm_console_focus(struct vm *vm);
+/** vm_console_poll() - tell that VM's UART that something may have been typed. */
+void vm_console_poll(void);
+/** vm_console_end() - a VM has stopped: print its last, unfinished line. */
+void vm_console_end(struct vm *vm);
 
 #endif

@@ -19,40 +19,33 @@
 #define LEAF_MAX_EXT	0x80000008
 #define CASITA_ABI	1 /* version of the hypercalls, hypercall.c */
 
-/*
- * Leaf 1 ECX without: MONITOR 3, DS 2 and 4, VMX 5, SMX 6, EST 7, TM2 8, SDBG 11, PDCM 15, DCA 18,
- * x2APIC 21, TSC deadline 24, OSXSAVE 27 (mirrored). EDX without: MCE 7, APIC 9, MCA 14, DS 21,
- * ACPI 22, HTT 28, TM 29, PBE 31.
+/* Leaf 1: SSE3 PCLMULQDQ SSSE3 FMA CX16 PCID SSE4.1 SSE4.2 MOVBE POPCNT AES XSAVE AVX F16C RDRAND
  */
-#define LEAF1_ECX                                                                                  \
-	(~(u32)(BIT(2) | BIT(3) | BIT(4) | BIT(5) | BIT(6) | BIT(7) | BIT(8) | BIT(11) | BIT(15) | \
-		BIT(18) | BIT(21) | BIT(24) | BIT(27)))
-#define LEAF1_EDX \
-	(~(u32)(BIT(7) | BIT(9) | BIT(14) | BIT(21) | BIT(22) | BIT(28) | BIT(29) | BIT(31)))
+#define LEAF1_ECX                                                                               \
+	(BIT(0) | BIT(1) | BIT(9) | BIT(12) | BIT(13) | BIT(17) | BIT(19) | BIT(20) | BIT(22) | \
+	 BIT(23) | BIT(25) | BIT(26) | BIT(28) | BIT(29) | BIT(30))
 #define LEAF1_ECX_OSXSAVE    BIT(27)
 #define LEAF1_ECX_HYPERVISOR BIT(31)
+/* FPU VME DE PSE TSC MSR PAE CX8 SEP MTRR PGE CMOV PAT PSE36 CLFSH MMX FXSR SSE SSE2 SS */
+#define LEAF1_EDX	     0x0f8bb97f
 /*
- * Leaf 7.0 EBX without: TSC_ADJUST 1, SGX 2, HLE 4, RTM 11, PQM 12, MPX 14, PQE 15, PT 25. ECX
- * only: AVX512_VBMI 1, UMIP 2, PKU 3, VBMI2 6, GFNI 8, VAES 9, VPCLMULQDQ 10, VNNI 11, BITALG 12,
- * VPOPCNTDQ 14, RDPID 22. Not LA57 16: a guest has four-level tables. EDX only: FSRM 4.
+ * Leaf 7.0 EBX: FSGSBASE BMI1 AVX2 SMEP BMI2 ERMS INVPCID AVX512F DQ RDSEED ADX SMAP IFMA
+ * CLFLUSHOPT CLWB CD SHA BW VL. ECX: VBMI UMIP VBMI2 GFNI VAES VPCLMULQDQ VNNI BITALG VPOPCNTDQ
+ * RDPID; no LA57, a guest has four-level tables, and no protection keys, which our own accesses to
+ * its memory would not heed. EDX: FSRM.
  */
-#define LEAF7_EBX \
-	(~(u32)(BIT(1) | BIT(2) | BIT(4) | BIT(11) | BIT(12) | BIT(14) | BIT(15) | BIT(25)))
-#define LEAF7_ECX                                                                            \
-	(BIT(1) | BIT(2) | BIT(3) | BIT(6) | BIT(8) | BIT(9) | BIT(10) | BIT(11) | BIT(12) | \
-	 BIT(14) | BIT(22))
-#define LEAF7_EDX	BIT(4)
-#define LEAF7_ECX_OSPKE BIT(4)
-/* Leaf 0xd.1 EAX: XSAVEOPT, XSAVEC, XGETBV(1); no XSAVES, which needs an MSR of its own. */
-#define LEAFD1_EAX	(BIT(0) | BIT(1) | BIT(2))
-/*
- * Leaf 8000_0001 ECX only: LAHF 0, LZCNT (ABM) 5, SSE4A 6, misaligned SSE 7, 3DNow prefetch 8, XOP
- * 11, FMA4 16, TBM 21. EDX without MCE 7, APIC 9, MCA 14.
- */
-#define EXT1_ECX	(BIT(0) | BIT(5) | BIT(6) | BIT(7) | BIT(8) | BIT(11) | BIT(16) | BIT(21))
-#define EXT1_EDX	(~(u32)(BIT(7) | BIT(9) | BIT(14)))
-#define EXT7_EDX	BIT(8) /* the time stamp counter never changes its pace */
-#define ALL		(~0u)
+#define LEAF7_EBX	     0xf1bf07a9
+#define LEAF7_ECX	     0x00405f46
+#define LEAF7_EDX	     BIT(4)
+/* Leaf 0xd: x87, SSE, AVX, AVX-512; XSAVEOPT, XSAVEC, XGETBV(1); no XSAVES, which needs an MSR. */
+#define XCR0_SHOWN	     0xe7
+#define LEAFD1_EAX	     0x7
+/* 8000_0001 ECX: LAHF LZCNT SSE4A misaligned-SSE PREFETCHW XOP FMA4 TBM. EDX: as leaf 1, and
+ * SYSCALL NX MMXEXT FFXSR 1-GiB-pages RDTSCP LM 3DNowExt 3DNow */
+#define EXT1_ECX	     0x002109e1
+#define EXT1_EDX	     0xefd3b97f
+#define EXT7_EDX	     BIT(8) /* the time stamp counter never changes its pace */
+#define ALL		     (~0u)
 
 struct leaf {
 	u32 eax, ebx, ecx, edx; /* bits that pass */
@@ -106,13 +99,17 @@ static void adjust(struct vcpu *vcpu, u32 leaf, u32 subleaf, struct cpuid_regs *
 	case 7:
 		if (subleaf)
 			memset(r, 0, sizeof(*r));
-		else if (vcpu_get(vcpu, VREG_CR4) & CR4_PKE)
-			r->ecx |= LEAF7_ECX_OSPKE;
 		break;
 	case 0xd:
-		if (subleaf == 1) {
-			r->eax &= LEAFD1_EAX;
-			r->ebx = r->ecx = r->edx = 0;
+		if (subleaf == 0) {
+			r->eax &= XCR0_SHOWN;
+			r->edx = 0;
+		} else if (subleaf == 1) {
+			r->eax &= LEAFD1_EAX; /* EBX: the compacted size, of XCR0, which is the
+						 guest's */
+			r->ecx = r->edx = 0;
+		} else if (subleaf > 31 || !(XCR0_SHOWN >> subleaf & 1)) {
+			memset(r, 0, sizeof(*r));
 		}
 		break;
 	case LEAF_EXTENDED:
@@ -134,7 +131,8 @@ static struct cpuid_regs filtered(struct vcpu *vcpu, u32 leaf, u32 subleaf)
 	else
 		return leaf >= LEAF_CASITA && leaf <= LEAF_HV_LAST ? hypervisor_leaf(leaf) : r;
 
-	if (!(pass->eax | pass->ebx | pass->ecx | pass->edx))
+	if (!(pass->eax | pass->ebx | pass->ecx | pass->edx) ||
+	    leaf > cpuid(leaf & LEAF_EXTENDED, 0).eax)
 		return r;
 	r = cpuid(leaf, subleaf);
 	r.eax &= pass->eax;

@@ -17,7 +17,7 @@
 
 /* A change of one of these makes cached translations wrong (APM vol. 2 §5.5.2). */
 #define CR0_TRANSLATION (CR0_PG | CR0_WP | CR0_PE)
-#define CR4_TRANSLATION (CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_PKE)
+#define CR4_TRANSLATION (CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP)
 
 /* APM vol. 2 §3.1.1 and, for entering and leaving long mode, §14.6. */
 static int guest_write_cr0(struct vcpu *vcpu, u64 value)
@@ -75,8 +75,10 @@ static u64 cr4_allowed(struct vcpu *vcpu)
 		u8 ebx7, ecx7; /* bit of leaf 7's register + 1, or 0 */
 		u64 cr4;
 	} by_leaf7[] = {
-		{1, 0, CR4_FSGSBASE}, {8, 0, CR4_SMEP}, {21, 0, CR4_SMAP},
-		{0, 3, CR4_UMIP},     {0, 4, CR4_PKE},
+		{1, 0, CR4_FSGSBASE},
+		{8, 0, CR4_SMEP},
+		{21, 0, CR4_SMAP},
+		{0, 3, CR4_UMIP},
 	};
 
 	allowed |= (one.edx & BIT(1)) ? CR4_VME | CR4_PVI : 0;
@@ -103,7 +105,8 @@ static int guest_write_cr4(struct vcpu *vcpu, u64 value)
 	if (value & ~old & CR4_PCIDE && (!long_mode || vcpu_get(vcpu, VREG_CR3) & 0xfff))
 		return -EPERM;
 	vcpu_set(vcpu, VREG_CR4, value);
-	cpuid_refresh(vcpu);
+	if ((old ^ value) & CR4_OSXSAVE)
+		cpuid_refresh(vcpu);
 	if ((old ^ value) & CR4_TRANSLATION)
 		cpu->flush(vcpu);
 	return 0;

@@ -16,7 +16,7 @@ struct device_class {
 	const char *name;
 	/* Return: 0 or a negative errno; the VM is not started then. */
 	int (*create)(struct vm *vm);
-	/* May be NULL. Called with what create() put into vm_device_state(). */
+	/* May be NULL. Memory from device_alloc() is freed without it. */
 	void (*destroy)(struct vm *vm);
 };
 

@@ -20,7 +20,7 @@ const char *exit_kind_name(enum exit_kind kind)
 	return names[kind];
 }
 
-/* HLT: sleep, unless an interrupt is waiting already. The run loop knows how to wake us. */
+/* HLT: sleep until an interrupt, or an exception that stepping over it raises. */
 static int halt(struct vcpu *vcpu, const struct exit *exit)
 {
 	vcpu->halted = true;
@@ -28,17 +28,32 @@ static int halt(struct vcpu *vcpu, const struct exit *exit)
 	return vcpu_skip(vcpu, exit);
 }
 
-/* The guest touched memory that has no translation: the paging mode's business, or a device's. */
+/*
+ * The guest touched memory that has no translation: the paging mode's business, or a device's. If
+ * it was not the instruction that did it, there is nothing that we could do in its place.
+ */
 static __slow int memory_fault(struct vcpu *vcpu, const struct exit *exit)
 {
+	unsigned long long gpa = exit->memory.gpa.a;
 	int err = vcpu->vm->paging->fault(vcpu, exit);
 
-	return err == -ENOENT ? vcpu_mmio_exit(vcpu, exit) : err;
+	if (err != -ENOENT)
+		return err;
+	if (exit->memory.table_walk)
+		return vm_fail(vcpu->vm, -EFAULT,
+			       "its page tables are at %#llx, where it has no RAM", gpa);
+	if (exit->interrupted.valid)
+		return vm_fail(vcpu->vm, -EFAULT,
+			       "vector %u needs %#llx for its delivery, where there is no RAM",
+			       exit->interrupted.event.vector, gpa);
+	return vcpu_mmio_exit(vcpu, exit);
 }
 
 /* An exception that we asked to see and that is the guest's own after all: give it to the guest. */
 static __slow int reflect(struct vcpu *vcpu, const struct exit *exit)
 {
+	if (exit->exception.vector == VEC_MC)
+		panic("the machine reports a hardware error (#MC)");
 	if (exit->exception.vector == VEC_PF)
 		vcpu_page_fault(vcpu, GVA(exit->exception.address), exit->exception.error);
 	else
@@ -76,7 +91,6 @@ static int handle(struct vcpu *vcpu, const struct exit *exit)
 {
 	switch (exit->kind) {
 	case EXIT_INTERRUPT:
-	case EXIT_NMI:
 		vcpu->requests |= REQUEST_HOST;
 		return 0;
 	case EXIT_WINDOW: /* nobody asks for it: the pin waits by itself */
@@ -99,10 +113,12 @@ static int handle(struct vcpu *vcpu, const struct exit *exit)
 		return vcpu_hypercall_exit(vcpu, exit);
 	case EXIT_HLT:
 		return halt(vcpu, exit);
-	case EXIT_PAUSE:  /* only asked for when somebody else could use the CPU */
 	case EXIT_INVD:	  /* caches are coherent here: nothing to write back or drop */
 	case EXIT_INVLPG: /* nested paging: the processor's business, so nobody asked to see it */
 		return vcpu_skip(vcpu, exit);
+	case EXIT_RDPMC: /* no performance counters here, so no number is a right one */
+		vcpu_exception(vcpu, VEC_GP, 0);
+		return 0;
 	case EXIT_FORBIDDEN:
 		return undefined(vcpu);
 	case EXIT_SHUTDOWN:

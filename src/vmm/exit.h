@@ -16,13 +16,12 @@ struct vcpu;
 /* X(enumerator, name in tables) */
 #define EXIT_KINDS(X)                                                                            \
 	X(EXIT_UNKNOWN, "unknown")     /* a code that nobody asked for */                        \
-	X(EXIT_INTERRUPT, "interrupt") /* a host interrupt wants the CPU */                      \
-	X(EXIT_NMI, "nmi")	       /* a host NMI */                                          \
+	X(EXIT_INTERRUPT, "interrupt") /* the machine has one for us */                          \
 	X(EXIT_WINDOW, "irq window")   /* the guest can take an interrupt now */                 \
 	X(EXIT_CPUID, "cpuid")                                                                   \
 	X(EXIT_HLT, "hlt")                                                                       \
-	X(EXIT_PAUSE, "pause")                                                                   \
 	X(EXIT_IO, "port i/o")                                                                   \
+	X(EXIT_RDPMC, "rdpmc")                                                                   \
 	X(EXIT_RDMSR, "rdmsr")                                                                   \
 	X(EXIT_WRMSR, "wrmsr")                                                                   \
 	X(EXIT_CR_READ, "cr read")                                                               \
@@ -73,7 +72,8 @@ struct exit {
 		} exception;
 		struct {
 			gpa_t gpa;
-			u32 error; /* PF_* bits */
+			u32 error;	 /* PF_* bits */
+			bool table_walk; /* while the guest's own page tables were walked */
 		} memory;
 		struct {
 			u8 number; /* 0, 3, 4, 8: which control register */

@@ -26,7 +26,7 @@ enum code_size vcpu_code_size(struct vcpu *vcpu)
 
 static void *table_entry(void *opaque, gpa_t gpa)
 {
-	return vm_ptr(opaque, gpa, 8);
+	return vm_ptr(opaque, GPA(gpa.a & ~7ull), 8) ? vm_ptr(opaque, gpa, 4) : NULL;
 }
 
 int vcpu_translate(struct vcpu *vcpu, gva_t gva, u32 access, struct walk *walk)
@@ -36,6 +36,17 @@ int vcpu_translate(struct vcpu *vcpu, gva_t gva, u32 access, struct walk *walk)
 
 	cpu->get_walk(vcpu, &regs);
 	return walk_guest(&regs, &mem, gva, access, walk);
+}
+
+int vcpu_walk_failed(struct vcpu *vcpu, gva_t gva, enum seg seg, int err, const struct walk *walk)
+{
+	if (err == -ENODEV)
+		return vm_fail(vcpu->vm, err, "its page tables are at an address without RAM");
+	if (walk->error == WALK_NONCANONICAL)
+		vcpu_exception(vcpu, seg == SEG_SS ? VEC_SS : VEC_GP, 0);
+	else
+		vcpu_page_fault(vcpu, gva, walk->error);
+	return -EAGAIN;
 }
 
 /* The linear address of an instruction: 64-bit code has no CS base (APM vol. 2 §4.5.3). */
@@ -51,52 +62,50 @@ static gva_t code_address(struct vcpu *vcpu, u64 rip, enum code_size code)
 
 /*
  * Copy up to 15 bytes from RIP on. The instruction may end at a page's end, with nothing mapped
- * behind it, so the second page is asked for only if the first did not have enough, and its absence
- * matters only if the decoder wants more.
+ * behind it, so the second page is asked for only if the first did not have enough, and why it is
+ * not there (@err, @walk) matters only if the decoder wants more.
  *
- * Return: how many bytes there are, or a negative errno as vcpu_insn().
+ * Return: how many bytes there are.
  */
-static int fetch(struct vcpu *vcpu, gva_t gva, u8 *bytes, struct walk *walk)
+static int fetch(struct vcpu *vcpu, gva_t gva, u8 *bytes, struct walk *walk, int *err)
 {
-	u64 in_page = min(PAGE_SIZE - (gva.a & (PAGE_SIZE - 1)), (u64)INSN_MAX);
-	const u8 *p;
+	int n = 0;
 
-	if (vcpu_translate(vcpu, gva, WALK_FETCH, walk))
-		return -EFAULT;
-	p = vm_ptr(vcpu->vm, walk->gpa, in_page);
-	if (!p)
-		return -ENODEV;
-	memcpy(bytes, p, in_page);
-	if (in_page == INSN_MAX || vcpu_translate(vcpu, gva_add(gva, in_page), WALK_FETCH, walk))
-		return in_page;
-	p = vm_ptr(vcpu->vm, walk->gpa, INSN_MAX - in_page);
-	if (!p)
-		return in_page;
-	memcpy(bytes + in_page, p, INSN_MAX - in_page);
-	return INSN_MAX;
+	while (n < INSN_MAX) {
+		gva_t at = gva_add(gva, n);
+		u64 part = min(PAGE_SIZE - (at.a & (PAGE_SIZE - 1)), (u64)INSN_MAX - n);
+		const u8 *p;
+
+		*err = vcpu_translate(vcpu, at, WALK_FETCH, walk);
+		if (*err)
+			break;
+		p = vm_ptr(vcpu->vm, walk->gpa, part);
+		if (!p) {
+			*err = -ENOENT;
+			break;
+		}
+		memcpy(bytes + n, p, part);
+		n += part;
+	}
+	return n;
 }
 
 int vcpu_insn(struct vcpu *vcpu, struct insn *insn)
 {
 	enum code_size code = vcpu_code_size(vcpu);
-	u64 rip = vcpu_get(vcpu, VREG_RIP);
-	gva_t gva = code_address(vcpu, rip, code);
+	gva_t gva = code_address(vcpu, vcpu_get(vcpu, VREG_RIP), code);
 	u8 bytes[INSN_MAX];
 	struct walk walk;
-	int n = fetch(vcpu, gva, bytes, &walk);
-	int err;
+	int walk_err = 0;
+	int n = fetch(vcpu, gva, bytes, &walk, &walk_err);
+	int err = n ? insn_decode(bytes, n, code, insn) : -ENODATA;
 
-	if (n == -EFAULT) {
-		vcpu_page_fault(vcpu, gva, walk.error);
-		return -EAGAIN;
-	}
-	if (n < 0)
-		return vm_fail(vcpu->vm, n, "the guest runs code at %#llx, where it has no RAM",
-			       (unsigned long long)gva.a);
-	err = insn_decode(bytes, n, code, insn);
 	if (err == -ENODATA) { /* the rest is on a page that is not there */
-		vcpu_page_fault(vcpu, gva_add(gva, n), walk.error);
-		return -EAGAIN;
+		if (walk_err == -ENOENT)
+			return vm_fail(vcpu->vm, walk_err,
+				       "it runs code at %#llx, where it has no RAM",
+				       (unsigned long long)gva.a);
+		return vcpu_walk_failed(vcpu, gva_add(gva, n), SEG_CS, walk_err, &walk);
 	}
 	if (err)
 		return vm_fail(vcpu->vm, err,
@@ -111,16 +120,70 @@ u64 vcpu_wrap(u64 rip, enum code_size code)
 	return code == CODE_64 ? rip : code == CODE_32 ? (u32)rip : (u16)rip;
 }
 
+/*
+ * Most instructions that exit have no prefix, and then need no decoder: the exit's kind says what
+ * they are, if these are the bytes. Return: the length, or 0: not one of those.
+ */
+static unsigned plain_length(enum exit_kind kind, const u8 *code)
+{
+	switch (kind) {
+	case EXIT_CPUID:
+		return code[0] == 0x0f && code[1] == 0xa2 ? 2 : 0;
+	case EXIT_RDMSR:
+		return code[0] == 0x0f && code[1] == 0x32 ? 2 : 0;
+	case EXIT_WRMSR:
+		return code[0] == 0x0f && code[1] == 0x30 ? 2 : 0;
+	case EXIT_HLT:
+		return code[0] == 0xf4 ? 1 : 0;
+	default:
+		return 0;
+	}
+}
+
+static unsigned plain_instruction(struct vcpu *vcpu, const struct exit *exit, enum code_size code)
+{
+	struct walk walk;
+	const u8 *p;
+
+	if (vcpu_translate(vcpu, code_address(vcpu, exit->rip, code), WALK_FETCH, &walk))
+		return 0;
+	p = vm_ptr(vcpu->vm, walk.gpa, 2);
+	return p && (walk.gpa.a & (PAGE_SIZE - 1)) < PAGE_SIZE - 1 ? plain_length(exit->kind, p)
+								   : 0;
+}
+
+static int skip_by_reading(struct vcpu *vcpu, const struct exit *exit)
+{
+	enum code_size code = vcpu_code_size(vcpu);
+	unsigned len = plain_instruction(vcpu, exit, code);
+
+	if (!len) {
+		struct insn insn;
+		int err = vcpu_insn(vcpu, &insn);
+
+		if (err)
+			return err == -EAGAIN ? 0 : err;
+		len = insn.len;
+	}
+	return cpu->advance(vcpu, vcpu_wrap(exit->rip + len, code));
+}
+
+int vcpu_skip(struct vcpu *vcpu, const struct exit *exit)
+{
+	return likely(exit->next_rip) ? cpu->advance(vcpu, exit->next_rip)
+				      : skip_by_reading(vcpu, exit);
+}
+
 /* The part of an access that lies in one page: how long it is, and where. */
 static int translate_part(struct vcpu *vcpu, gva_t gva, u64 size, u32 access, u64 *n, void **p)
 {
 	struct walk walk;
 
+	int err = vcpu_translate(vcpu, gva, access, &walk);
+
 	*n = min(size, PAGE_SIZE - (gva.a & (PAGE_SIZE - 1)));
-	if (vcpu_translate(vcpu, gva, access, &walk)) {
-		vcpu_page_fault(vcpu, gva, walk.error);
-		return -EAGAIN;
-	}
+	if (err)
+		return vcpu_walk_failed(vcpu, gva, SEG_DS, err, &walk);
 	*p = vm_ptr(vcpu->vm, walk.gpa, *n);
 	return *p ? 0 : -EFAULT;
 }
@@ -140,7 +203,7 @@ int vcpu_access(struct vcpu *vcpu, gva_t gva, void *buffer, u64 size, u32 access
 {
 	u8 *bytes = buffer;
 	u64 n;
-	void *p;
+	void *p = NULL;
 
 	for (; size; size -= n, bytes += n, gva = gva_add(gva, n)) {
 		int err = translate_part(vcpu, gva, size, access, &n, &p);

@@ -50,15 +50,21 @@ static const struct hypercall_hook *find(const struct vm *vm, u64 number)
 
 int vcpu_hypercall_exit(struct vcpu *vcpu, const struct exit *exit)
 {
-	const u64 args[4] = {vcpu->gpr[GPR_RBX], vcpu->gpr[GPR_RCX], vcpu->gpr[GPR_RDX],
-			     vcpu->gpr[GPR_RSI]};
+	u64 args[4] = {vcpu->gpr[GPR_RBX], vcpu->gpr[GPR_RCX], vcpu->gpr[GPR_RDX],
+		       vcpu->gpr[GPR_RSI]};
 	const struct hypercall_hook *call;
+	u64 number = vcpu->gpr[GPR_RAX];
 
 	if (cpu->get_cpl(vcpu) != 0) {
 		vcpu_exception(vcpu, VEC_UD, 0);
 		return 0;
 	}
-	call = find(vcpu->vm, vcpu->gpr[GPR_RAX]);
+	if (vcpu_code_size(vcpu) != CODE_64) { /* the upper halves are not the guest's to know */
+		for (unsigned i = 0; i < ARRAY_SIZE(args); i++)
+			args[i] = (u32)args[i];
+		number = (u32)number;
+	}
+	call = find(vcpu->vm, number);
 	vcpu->gpr[GPR_RAX] = call ? call->fn(vcpu, args, call->opaque) : -ENOSYS;
 	return vcpu_skip(vcpu, exit);
 }

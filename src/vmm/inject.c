@@ -22,35 +22,36 @@
 #include "vmm/timer.h"
 #include "vmm/vm.h"
 
-/* Contributory exceptions (APM vol. 2 table 8-2). */
-#define CONTRIBUTORY (BIT(VEC_DE) | BIT(VEC_TS) | BIT(VEC_NP) | BIT(VEC_SS) | BIT(VEC_GP))
+/* APM vol. 2 table 8-2. */
+static bool contributory(u8 vector)
+{
+	return (BIT(VEC_DE) | BIT(VEC_TS) | BIT(VEC_NP) | BIT(VEC_SS) | BIT(VEC_GP)) >> vector & 1;
+}
 
 /* Does @second, raised while @first is being delivered, make a double fault? APM vol. 2 §8.2.9. */
 static bool makes_double_fault(u8 first, u8 second)
 {
-	bool contributory = CONTRIBUTORY >> second & 1;
-
-	if (first == VEC_PF)
-		return second == VEC_PF || contributory;
-	return (CONTRIBUTORY >> first & 1) && contributory;
+	return (first == VEC_PF && second == VEC_PF) ||
+	       ((first == VEC_PF || contributory(first)) && contributory(second));
 }
 
 static void raise(struct vcpu *vcpu, const struct event *event)
 {
 	struct event waiting, df = {.kind = EVENT_EXCEPTION, .vector = VEC_DF, .has_error = true};
 
+	vcpu->halted = false;
 	if (cpu->inject(vcpu, event) != -EBUSY)
 		return;
 	cpu->take_back(vcpu, &waiting);
-	if (waiting.kind == EVENT_EXCEPTION && waiting.vector == VEC_DF) {
+	if (waiting.kind != EVENT_EXCEPTION)
+		cpu->inject(vcpu, event);
+	else if (waiting.vector == VEC_DF &&
+		 (event->vector == VEC_PF || contributory(event->vector)))
 		vm_stop(vcpu->vm, VM_SHUTDOWN);
-		return;
-	}
-	if (waiting.kind == EVENT_EXCEPTION && makes_double_fault(waiting.vector, event->vector))
+	else if (makes_double_fault(waiting.vector, event->vector))
 		cpu->inject(vcpu, &df);
 	else
-		cpu->inject(vcpu,
-			    event); /* the first will happen again when its cause is run again */
+		cpu->inject(vcpu, event); /* the first is a fault, and will happen again */
 }
 
 void vcpu_exception(struct vcpu *vcpu, u8 vector, u32 error)
@@ -77,14 +78,6 @@ void vcpu_page_fault(struct vcpu *vcpu, gva_t gva, u32 error)
 	};
 
 	raise(vcpu, &event);
-}
-
-int vcpu_nmi(struct vcpu *vcpu)
-{
-	struct event event = {.kind = EVENT_NMI, .vector = VEC_NMI};
-
-	vcpu->halted = false;
-	return cpu->inject(vcpu, &event);
 }
 
 #define DR6_BS BIT(14) /* the #DB is a single step's */
@@ -141,7 +134,8 @@ __slow void irq_account(struct vcpu *vcpu, const struct exit *exit)
 {
 	struct vm *vm = vcpu->vm;
 
-	if (vcpu->offered >= 0 && cpu->irq_taken(vcpu)) {
+	if (vcpu->offered >= 0 &&
+	    (cpu->irq_taken(vcpu) || (exit->interrupted.valid && exit->interrupted.is_irq))) {
 		if (vcpu->redeliver >= 0)
 			vcpu->redeliver = -1;
 		else

@@ -22,9 +22,6 @@ void vcpu_exception(struct vcpu *vcpu, u8 vector, u32 error);
 /** vcpu_page_fault() - #PF with its error code and the faulting address for CR2. */
 void vcpu_page_fault(struct vcpu *vcpu, gva_t gva, u32 error);
 
-/** vcpu_nmi() - a non-maskable interrupt. Return: 0, or -EBUSY if another event is waiting. */
-int vcpu_nmi(struct vcpu *vcpu);
-
 /**
  * vcpu_single_step() - the #DB that a guest with RFLAGS.TF is due after an instruction that we did
  * in its place. Called by cpu->advance. Return: 0.

@@ -27,5 +27,6 @@ void vm_irq(struct vm *vm, unsigned line, bool level)
 void vm_set_intr(struct vm *vm, bool level)
 {
 	vm->intr = level;
-	vm->vcpu->requests |= REQUEST_IRQ;
+	if (vm->vcpu) /* a device may raise a line while it is being made */
+		vm->vcpu->requests |= REQUEST_IRQ;
 }

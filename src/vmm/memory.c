@@ -123,7 +123,7 @@ const struct mem_region *vm_region(const struct vm *vm, gpa_t gpa)
 	return NULL;
 }
 
-void *vm_ptr(const struct vm *vm, gpa_t gpa, u64 size)
+void *vm_ptr_anywhere(const struct vm *vm, gpa_t gpa, u64 size)
 {
 	const struct mem_region *r = vm_region(vm, gpa);
 	u64 offset;

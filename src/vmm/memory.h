@@ -67,13 +67,8 @@ int vm_hook_mem(struct vm *vm, gpa_t start, u64 size, const struct mem_hook *hoo
 /** vm_region() - the region that holds an address, or NULL: a hole. */
 const struct mem_region *vm_region(const struct vm *vm, gpa_t gpa);
 
-/**
- * vm_ptr() - host pointer to guest RAM.
- * @gpa, @size: what is wanted, in bytes
- *
- * Return: the pointer, or NULL if not all of it is RAM of one region.
- */
-void *vm_ptr(const struct vm *vm, gpa_t gpa, u64 size);
+/* Behind vm_ptr() of vm.h, for what is not in the first region. */
+void *vm_ptr_anywhere(const struct vm *vm, gpa_t gpa, u64 size);
 
 /**
  * vm_read(), vm_write(), vm_zero() - copy out of, copy into, and clear guest RAM.

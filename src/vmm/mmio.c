@@ -49,10 +49,10 @@ static int access(struct vcpu *vcpu, gva_t gva, u8 *bytes, u64 size, bool write,
 
 	for (u64 n; size; size -= n, bytes += n, gva = gva_add(gva, n)) {
 		n = min(size, PAGE_SIZE - (gva.a & (PAGE_SIZE - 1)));
-		if (vcpu_translate(vcpu, gva, rights, &walk)) {
-			vcpu_page_fault(vcpu, gva, walk.error);
-			return -EAGAIN;
-		}
+		int err = vcpu_translate(vcpu, gva, rights, &walk);
+
+		if (err)
+			return vcpu_walk_failed(vcpu, gva, SEG_DS, err, &walk);
 		access_part(vcpu->vm, walk.gpa, bytes, n, write);
 	}
 	return 0;

@@ -90,7 +90,6 @@ static const struct {
 } constants[] = {
 	{MSR_APIC_BASE, 0xfee00100}, /* switched off; the boot processor */
 	{MSR_BIOS_SIGN, 0},	     /* microcode: no update was loaded */
-	{MSR_MTRR_CAP, MTRR_CAP},    /* */
 	{MSR_MISC_ENABLE, 1},	     /* fast strings */
 	{MSR_DEBUGCTL, 0},	     /* */
 	{MSR_SYSCFG, 0},	     /* */
@@ -111,6 +110,9 @@ static int read_msr(struct vcpu *vcpu, u32 msr, u64 *value)
 		return 0;
 	case MSR_PAT:
 		*value = vcpu_get(vcpu, VREG_PAT);
+		return 0;
+	case MSR_MTRR_CAP:
+		*value = MTRR_CAP;
 		return 0;
 	case MSR_TSC:
 		*value = rdtsc() + vcpu->tsc_offset;

@@ -52,8 +52,6 @@ static void know_machine(void)
 	machine.bytes = FXSAVE_BYTES;
 	machine.rdtscp = cpuid(EXT_FEATURES, 0).edx & EDX_RDTSCP;
 	machine.xsave = cpuid(1, 0).ecx & ECX_XSAVE;
-	write_cr0((read_cr0() | CR0_MP | CR0_NE) & ~(CR0_EM | CR0_TS));
-	write_cr4(read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT | (machine.xsave ? CR4_OSXSAVE : 0));
 	if (machine.xsave) {
 		r = cpuid(LEAF_XSAVE, 0);
 		machine.features = (u64)r.edx << 32 | r.eax;

@@ -37,37 +37,6 @@ int vmm_init(void)
 	return -ENODEV;
 }
 
-/* Let the machine's pending interrupts in, and do what they were about. */
-static void take_interrupts(struct vm *vm)
-{
-	host_take_interrupts();
-	timers_run(host_now());
-	vm_console_poll(vm);
-}
-
-/* Return: whether the guest may be entered now. */
-static bool see_to_requests(struct vcpu *vcpu)
-{
-	if (vcpu->requests & REQUEST_HOST) {
-		vcpu->requests &= ~REQUEST_HOST;
-		take_interrupts(vcpu->vm);
-	}
-	if (vcpu->requests & REQUEST_LEAVE)
-		return false;
-	if (vcpu->requests & REQUEST_IRQ)
-		irq_offer(vcpu);
-	return true;
-}
-
-/* Run one guest until it halts, stops, or its slice is over. */
-static void run_turn(struct vcpu *vcpu)
-{
-	resident_load(vcpu);
-	vcpu->requests &= ~REQUEST_LEAVE;
-	while (!vcpu->requests || see_to_requests(vcpu))
-		cpu->run(vcpu);
-}
-
 /*
  * Can a halted guest go on? A guest that halts with interrupts disabled never will: no wire of its
  * machine can wake it but NMI, and nobody here pulls that.
@@ -87,57 +56,114 @@ static bool try_wake(struct vm *vm)
 	return false;
 }
 
-static void end_slice(void *opaque)
-{
-	struct vcpu **running = opaque;
+/* All VMs that are to run, and the one that has the processor. */
+static struct vm **vms;
+static unsigned vm_count;
+static struct vcpu *running;
 
-	(*running)->requests |= REQUEST_LEAVE;
-}
-
-static void sleep_all(struct vm **vms, unsigned count)
+/* Did what has just happened wake another VM? */
+static bool somebody_woke(void)
 {
-	host_idle();
-	timers_run(host_now());
-	for (unsigned i = 0; i < count; i++)
-		vm_console_poll(vms[i]);
-}
+	for (unsigned i = 0; i < vm_count; i++) {
+		const struct vm *vm = vms[i];
 
-/* Give one VM its turn. Return: something happened; false: it sleeps. */
-static bool turn(struct vm *vm, struct timer *slice)
-{
-	if (try_wake(vm)) {
-		if (slice)
-			timer_arm(slice, host_now() + SLICE_NS);
-		run_turn(vm->vcpu);
-	} else if (vm->state == VM_RUNNING) {
-		return false;
+		if (vm->state == VM_RUNNING && vm->vcpu->halted && vcpu_can_wake(vm->vcpu))
+			return true;
 	}
-	if (vm->state != VM_RUNNING)
-		report_stop(vm);
+	return false;
+}
+
+/*
+ * See to what was requested while the guest ran, or what it waits for. The machine's interrupts are
+ * let in here, and with them timers and input. Return: whether the guest may be entered now.
+ */
+static bool see_to_requests(struct vcpu *vcpu)
+{
+	if (vcpu->requests & REQUEST_HOST) {
+		vcpu->requests &= ~REQUEST_HOST;
+		host_take_interrupts();
+		timers_run(host_now());
+		vm_console_poll();
+		if (somebody_woke())
+			vcpu->requests |= REQUEST_LEAVE;
+	}
+	if (vcpu->requests & REQUEST_LEAVE)
+		return false;
+	if (vcpu->requests & REQUEST_IRQ)
+		irq_offer(vcpu);
 	return true;
 }
 
-void vmm_run(struct vm **vms, unsigned count)
+/* Run one guest until it halts, stops, or its slice is over. */
+static void run_turn(struct vcpu *vcpu)
 {
-	struct vcpu *running = NULL;
-	struct timer slice;
-	unsigned alive, asleep;
+	running = vcpu;
+	resident_load(vcpu);
+	vcpu->requests &= ~REQUEST_LEAVE;
+	while (!vcpu->requests || see_to_requests(vcpu))
+		cpu->run(vcpu);
+}
 
-	timer_init(&slice, end_slice, &running);
+static void end_slice(void *unused)
+{
+	(void)unused;
+	running->requests |= REQUEST_LEAVE;
+}
+
+static struct timer slice = {.fn = end_slice};
+
+/* Give one VM its turn. Return: something happened; false: it sleeps. */
+static bool turn(struct vm *vm, bool alone)
+{
+	if (try_wake(vm)) {
+		if (!alone)
+			timer_arm(&slice, host_now() + SLICE_NS);
+		run_turn(vm->vcpu);
+		timer_cancel(&slice);
+	} else if (vm->state == VM_RUNNING) {
+		return false;
+	}
+	if (vm->state != VM_RUNNING) {
+		vm_console_end(vm);
+		report_stop(vm);
+	}
+	return true;
+}
+
+static unsigned count_running(struct vm **first)
+{
+	unsigned n = 0;
+
+	*first = NULL;
+	for (unsigned i = 0; i < vm_count; i++) {
+		if (vms[i]->state != VM_RUNNING)
+			continue;
+		if (!n++)
+			*first = vms[i];
+	}
+	return n;
+}
+
+void vmm_run(struct vm **all, unsigned count)
+{
+	struct vm *first;
+	unsigned alive;
+
+	vms = all;
+	vm_count = count;
 	vm_console_shared(count);
-	vms[0]->has_keyboard = true;
-	do {
-		alive = asleep = 0;
+	while ((alive = count_running(&first))) {
+		unsigned asleep = 0;
+
+		vm_console_focus(first);
 		for (unsigned i = 0; i < count; i++) {
-			if (vms[i]->state != VM_RUNNING)
-				continue;
-			alive++;
-			running = vms[i]->vcpu;
-			if (!turn(vms[i], count > 1 ? &slice : NULL))
+			if (vms[i]->state == VM_RUNNING && !turn(vms[i], alive == 1))
 				asleep++;
 		}
-		if (alive && asleep == alive)
-			sleep_all(vms, count);
-	} while (alive);
-	timer_cancel(&slice);
+		if (asleep == alive) {
+			host_idle();
+			timers_run(host_now());
+			vm_console_poll();
+		}
+	}
 }

@@ -3,7 +3,6 @@
 #include "host/host.h"
 #include "lib/errno.h"
 #include "vmm/paging_ops.h"
-#include "vmm/skip.h"
 #include "vmm/vcpu.h"
 
 /* The control registers that a test asks us to emulate though the processor could do it. */
@@ -23,6 +22,7 @@ int vcpu_create(struct vm *vm)
 	vm->vcpu = vcpu;
 	vcpu->vm = vm;
 	vcpu->offered = vcpu->redeliver = -1;
+	vcpu->requests = REQUEST_IRQ; /* a line may be up already */
 	err = cpu->vcpu_create(vcpu);
 	if (err)
 		return err;
@@ -32,8 +32,6 @@ int vcpu_create(struct vm *vm)
 		trap_control_registers(vcpu);
 	cpuid_refresh(vcpu);
 	err = resident_create(vcpu);
-	if (!err)
-		err = skip_create(vcpu);
 	if (err)
 		return err;
 	return vm->paging->vcpu_create(vcpu);
@@ -46,7 +44,6 @@ void vcpu_destroy(struct vm *vm)
 	if (!vcpu)
 		return;
 	resident_destroy(vcpu);
-	skip_destroy(vcpu);
 	cpu->vcpu_destroy(vcpu);
 	kfree(vcpu, sizeof(*vcpu));
 	vm->vcpu = NULL;

@@ -28,6 +28,14 @@ enum code_size vcpu_code_size(struct vcpu *vcpu);
 int vcpu_translate(struct vcpu *vcpu, gva_t gva, u32 access, struct walk *walk);
 
 /**
+ * vcpu_walk_failed() - what follows from an error of vcpu_translate(): a fault for the guest.
+ * @seg: the segment of the access: an address that is not canonical is #SS for SS, #GP for others
+ *
+ * Return: -EAGAIN, the guest has the fault; -ENODEV, the VM cannot go on.
+ */
+int vcpu_walk_failed(struct vcpu *vcpu, gva_t gva, enum seg seg, int err, const struct walk *walk);
+
+/**
  * vcpu_insn() - read and decode the instruction that exited.
  * @insn: the result
  *
@@ -38,7 +46,7 @@ int vcpu_insn(struct vcpu *vcpu, struct insn *insn);
 
 /**
  * vcpu_skip() - go behind the instruction that exited: by the processor's word for where that is,
- * or by decoding it (skip.c).
+ * or by reading it.
  *
  * Return: 0, or as vcpu_insn(), less -EAGAIN.
  */

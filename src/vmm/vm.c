@@ -21,7 +21,8 @@ void vm_stop(struct vm *vm, enum vm_state why)
 {
 	if (vm->state == VM_RUNNING)
 		vm->state = why;
-	vm->vcpu->requests |= REQUEST_LEAVE;
+	if (vm->vcpu)
+		vm->vcpu->requests |= REQUEST_LEAVE;
 }
 
 int vm_fail(struct vm *vm, int error, const char *fmt, ...)

@@ -5,6 +5,7 @@
 #ifndef VMM_VM_H
 #define VMM_VM_H
 
+#include "host/host.h"
 #include "lib/types.h"
 #include "vmm/config.h"
 #include "vmm/cpu_ops.h"
@@ -17,7 +18,6 @@
 struct paging_ops;
 struct trace;
 struct resident;
-struct skip;
 
 #define VM_DEVICE_ALLOCS 16
 #define CPUID_BASIC	 0xe /* leaves 0 to 0xd and 0x80000000 to 0x80000008 are there */
@@ -46,12 +46,9 @@ struct vcpu {
 	u64 gpr[GPR_COUNT];
 
 	struct vm *vm;
-	unsigned id;
 	void *cpu_state;	   /* the back end's */
 	void *paging_state;	   /* the paging mode's */
 	struct resident *resident; /* FPU and the like, while another has the processor */
-
-	struct skip *skip; /* lengths of instructions that exited before */
 
 	u32 requests;  /* REQUEST_*: what the run loop must see to before the next entry */
 	bool halted;   /* in HLT, until an interrupt */
@@ -98,8 +95,7 @@ struct vm {
 	/* The console: the UART asks for input and is told when there is some. */
 	void (*input_ready)(void *opaque);
 	void *input_opaque;
-	bool has_keyboard; /* what is typed goes to this VM */
-	char line[120];	   /* an unfinished line, when VMs share the console */
+	char line[120]; /* an unfinished line, when VMs share the console */
 	unsigned line_length;
 };
 
@@ -131,6 +127,24 @@ void vm_console_write(struct vm *vm, u8 byte);
 int vm_console_read(struct vm *vm);
 /** vm_console_input() - ask to be told when there is something to read. */
 void vm_console_input(struct vm *vm, void (*ready)(void *opaque), void *opaque);
+
+/* ---- memory --------------------------------------------------------------------------------- */
+
+/**
+ * vm_ptr() - host pointer to guest RAM.
+ * @gpa, @size: what is wanted, in bytes
+ *
+ * Return: the pointer, or NULL if not all of it is RAM of one region.
+ */
+static inline void *vm_ptr(const struct vm *vm, gpa_t gpa, u64 size)
+{
+	const struct mem_region *low = vm->memory.regions; /* nearly everything is in low RAM */
+
+	if (likely(gpa.a + size <= low->size && gpa.a <= gpa.a + size && low->start.a == 0 &&
+		   low->kind == MEM_RAM))
+		return hpa_ptr(hpa_add(low->host, gpa.a));
+	return vm_ptr_anywhere(vm, gpa, size);
+}
 
 /* ---- registers ------------------------------------------------------------------------------- */
 

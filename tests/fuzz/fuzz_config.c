@@ -73,10 +73,20 @@ static char *random_string(void)
 	if (below(8))
 		strcat(text, below(2) ? "k " : "f for=k ");
 	for (u64 n = below(6); n > 0; n--) {
-		strcat(text, pieces[below(sizeof(pieces) / sizeof(*pieces))]);
+		strcat(text, pieces[below(ARRAY_SIZE(pieces))]);
 		if (below(4))
 			strcat(text, " ");
 	}
+	return strdup(text);
+}
+
+/* Nothing wrong with it, but that there may be too many like it. */
+static char *clean_string(unsigned module)
+{
+	char text[32] = "file for=k0";
+
+	if (module == 0 || !below(10))
+		snprintf(text, sizeof(text), "k%u", module);
 	return strdup(text);
 }
 
@@ -106,13 +116,17 @@ static bool round_of(void)
 	struct boot_module modules[MODULES_MAX];
 	struct vm_config *configs = malloc(VMS_MAX * sizeof(*configs));
 	char *error = malloc(ERROR_SIZE);
+	bool clean = !below(4);
 	unsigned count = below(4) ? below(6) : below(MODULES_MAX);
 	u64 seed = state;
 	int vms;
 
 	for (unsigned i = 0; i < count; i++)
-		modules[i] =
-			(struct boot_module){.data = "x", .size = 1, .string = random_string()};
+		modules[i] = (struct boot_module){
+			.data = "x",
+			.size = 1,
+			.string = clean ? clean_string(i) : random_string(),
+		};
 	memset(error, 'x', ERROR_SIZE);
 	vms = config_parse(modules, count, configs, error, ERROR_SIZE);
 	if (vms < 0 && (vms != -EINVAL || !memchr(error, 0, ERROR_SIZE) || strlen(error) < 10))

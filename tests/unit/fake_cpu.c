@@ -192,6 +192,12 @@ __attribute__((weak)) int vcpu_single_step(struct vcpu *vcpu)
 	return 0;
 }
 
+__attribute__((weak)) void panic(const char *fmt, ...)
+{
+	ck_abort_msg("panic: %s", fmt);
+	abort();
+}
+
 __attribute__((weak)) u64 host_now(void)
 {
 	return 0;

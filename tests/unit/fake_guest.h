@@ -20,7 +20,7 @@
 
 /** fake_guest_create() - RIP is GUEST_CODE, and there is @code of 0x90 (NOP). */
 void fake_guest_create(struct fake_machine *m, enum code_size code);
-/** fake_guest_destroy() - give back what it has, its vcpu->skip included. */
+/** fake_guest_destroy() - give back what it has. */
 void fake_guest_destroy(struct fake_machine *m);
 
 /** fake_code() - put instruction bytes at RIP: a string literal, so that zeroes are fine. */

@@ -115,7 +115,7 @@ void fake_type_bytes(struct fake_vm *f, const char *text, size_t n)
 	ck_assert_uint_le(typed_count + n, sizeof(typed));
 	memcpy(typed + typed_count, text, n);
 	typed_count += n;
-	vm_console_poll(&f->vm);
+	vm_console_poll();
 }
 
 size_t fake_typed_left(void)
@@ -179,7 +179,7 @@ void fake_vm_create(struct fake_vm *f, const char *devices)
 	memset(f, 0, sizeof(*f));
 	f->vm.vcpu = &f->vcpu;
 	f->vcpu.vm = &f->vm;
-	f->vm.has_keyboard = true;
+	vm_console_focus(&f->vm);
 	f->ram = aligned_alloc(PAGE_SIZE, FAKE_RAM_SIZE);
 	memset(f->ram, 0, FAKE_RAM_SIZE);
 	ck_assert_int_eq(vm_add_ram(&f->vm, GPA(0), FAKE_RAM_SIZE, ptr_hpa(f->ram)), 0);
@@ -201,6 +201,7 @@ void fake_vm_destroy(struct fake_vm *f)
 	ck_assert_uint_eq(timers_next(), HOST_TIMER_NEVER);
 	for (unsigned i = 0; i < f->vm.device_alloc_count; i++)
 		free(f->vm.device_allocs[i].memory);
+	vm_console_end(&f->vm);
 	hooks_destroy(&f->vm);
 	free(f->ram);
 }

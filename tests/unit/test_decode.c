@@ -291,8 +291,9 @@ static const struct {
 	{"eb11", CODE_64},
 	{"e311", CODE_64},
 	/* one opcode, two meanings */
-	{"c507", CODE_32},	       /* LDS */
-	{"c5f877", CODE_32},	       /* VZEROUPPER */
+	{"c507", CODE_32},   /* LDS */
+	{"c5f877", CODE_32}, /* VZEROUPPER */
+	{"c44007", CODE_32},
 	{"c407", CODE_16},	       /* LES */
 	{"c4e27918 06", CODE_32},      /* VBROADCASTSS */
 	{"6206", CODE_32},	       /* BOUND */
@@ -389,6 +390,7 @@ static const struct {
 	{"0f24c0", NOWHERE},
 	{"0fa6c0", NOWHERE},
 	{"8ec8", NOWHERE}, /* MOV CS */
+	{"8e08", NOWHERE},
 	{"8ef0", NOWHERE}, /* a seventh segment register */
 	{"8dc0", NOWHERE}, /* LEA of a register */
 	{"8fc8", NOWHERE}, /* XOP with an opcode there is not, and POP has no /1 */
@@ -424,6 +426,7 @@ static const struct {
 	{"f00fc708", IN_16 | IN_32 | IN_64},
 	{"f00fa300", NOWHERE},
 	{"f090", NOWHERE},
+	{"f08500", NOWHERE},
 	{"f00f21c0", NOWHERE},
 	{"f00f20d0", NOWHERE},
 	/* no old prefixes before the new ones */

@@ -126,6 +126,7 @@ START_TEST(old_kernel_is_loaded_at_1_mib)
 	image_poke(&file, 0x206, 2, 0x206);
 	image_poke(&file, 0x234, 1, 0);
 	image_poke(&file, 0x201, 1, 0x23c - 0x202);
+	image_poke(&file, 0x258, 8, UINT64_MAX);
 	begin(&l, file);
 	ck_assert_int_eq(load(&l, "linux"), 0);
 	assert_started(&l, MIB, ATTRIB_CODE32, 0x31);
@@ -339,17 +340,19 @@ START_TEST(flaws_are_refused)
 }
 END_TEST
 
+/* Where a kernel that is not relocatable is loaded. */
+static const struct flaw code32_flaws[] = {
+	{0x214, 4, MIB - 1, -ENOEXEC, "code32_start 0xfffff"},
+	{0x214, 4, RAM - BZ_CODE + 1, -ENOMEM, "the kernel at 0x7ff001"},
+	{0x214, 4, 2 * RAM, -ENOMEM, "the kernel at 0x1000000"},
+};
+
 START_TEST(code32_start_is_checked)
 {
 	struct image_file file = image_bzimage();
-	struct flaw flaw = {0x214, 4, MIB - 1, -ENOEXEC, "code32_start 0xfffff"};
 
 	image_poke(&file, 0x234, 1, 0);
-	assert_flaw_refused(file, RAM, "linux", &flaw);
-	file = image_bzimage();
-	image_poke(&file, 0x234, 1, 0);
-	flaw = (struct flaw){0x214, 4, RAM - BZ_CODE + 1, -ENOMEM, "the kernel at 0x7ff001"};
-	assert_flaw_refused(file, RAM, "linux", &flaw);
+	assert_flaw_refused(file, RAM, "linux", &code32_flaws[_i]);
 }
 END_TEST
 
@@ -388,7 +391,7 @@ static Suite *linux_suite(void)
 	tcase_add_test(bad, command_line_has_a_limit);
 	tcase_add_test(bad, command_line_room_has_a_limit);
 	tcase_add_loop_test(bad, flaws_are_refused, 0, ARRAY_SIZE(flaws));
-	tcase_add_test(bad, code32_start_is_checked);
+	tcase_add_loop_test(bad, code32_start_is_checked, 0, ARRAY_SIZE(code32_flaws));
 	tcase_add_test(bad, low_memory_is_needed);
 	suite_add_tcase(suite, bad);
 	return suite;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * bootdisk.S: a Multiboot loader for disk images that grader/bootdisk.py made.
+ * bootdisk.S: a Multiboot loader for disk images that bootdisk.py made.
  *
  * Bochs has no -kernel option, and GRUB takes a second of its time. Everything that needs thought
  * was therefore done when the image was made: bootdisk.py laid the kernel, the modules and the
@@ -46,7 +46,7 @@
 #define BUFFER		0x10000
 #define BUFFER_SECTORS	64
 
-#define INFO_FLAGS	0		/* struct multiboot_info in host/multiboot.h */
+#define INFO_FLAGS	0		/* struct multiboot_info in src/host/multiboot.h */
 #define INFO_MEM_LOWER	4
 #define INFO_MEM_UPPER	8
 #define INFO_MMAP	44		/* length, address */
