@@ -193,7 +193,6 @@ static int place_initrd(struct vm *vm, struct kernel *k)
 		return 0;
 	if (!initrd->size)
 		return vm_fail(vm, -ENOEXEC, "%s: the initrd is empty", initrd->name);
-	top = min(top, LOADER_LIMIT);
 	if (initrd->size <= top)
 		k->initrd = align_down(top - initrd->size, PAGE_SIZE);
 	if (k->initrd < k->end)
