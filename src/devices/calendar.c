@@ -2,8 +2,7 @@
 /*
  * calendar.c: dates and times of day as an MC146818 writes them; see calendar.h and cmos.c.
  *
- * Years and months are counted off one by one: a few hundred steps, and nothing to look up in an
- * almanac. Motorola MC146818 data sheet (ADI-856), table 2 for the formats.
+ * Motorola MC146818 data sheet (ADI-856), table 2 for the formats.
  */
 #include "devices/calendar.h"
 
@@ -55,37 +54,40 @@ static unsigned decode_hour(u8 byte, u8 format)
 	return decode(byte & ~HOUR_PM, format) % 12 + (byte & HOUR_PM ? 12 : 0);
 }
 
+/* Leap days before a year, counted from the year 1. */
+static unsigned leap_days(unsigned year)
+{
+	year--;
+	return year / 4 - year / 100 + year / 400;
+}
+
+/* Days from 1970-01-01 to the first of a year. */
+static u64 days_before(unsigned year)
+{
+	return (year - FIRST_YEAR) * 365 + leap_days(year) - leap_days(FIRST_YEAR);
+}
+
 static unsigned days_of_month(unsigned year, unsigned month)
 {
 	static const u8 days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-	bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+	unsigned leap_day = leap_days(year + 1) - leap_days(year);
 
-	return days[month - 1] + (leap && month == FEBRUARY);
-}
-
-static unsigned days_of_year(unsigned year)
-{
-	return 365 + days_of_month(year, FEBRUARY) - 28;
-}
-
-bool calendar_has(unsigned reg)
-{
-	return reg == REG_SECOND || reg == REG_MINUTE || reg == REG_HOUR || reg == REG_CENTURY ||
-	       (reg >= REG_WEEKDAY && reg <= REG_YEAR);
+	return days[month - 1] + (month == FEBRUARY ? leap_day : 0);
 }
 
 void calendar_from_seconds(u8 *bytes, u64 seconds, u8 format)
 {
 	u64 days = seconds / DAY;
-	unsigned year = FIRST_YEAR, month = 1;
+	unsigned year = min(FIRST_YEAR + days / 366, LAST_YEAR), month = 1; /* or a bit later */
 
 	bytes[REG_SECOND] = encode(seconds % MINUTE, format);
 	bytes[REG_MINUTE] = encode(seconds % HOUR / MINUTE, format);
 	bytes[REG_HOUR] = encode_hour(seconds % DAY / HOUR, format);
 	bytes[REG_WEEKDAY] = (days + FIRST_WEEKDAY) % 7 + 1;
 
-	for (; year < LAST_YEAR && days >= days_of_year(year); year++)
-		days -= days_of_year(year);
+	while (year < LAST_YEAR && days >= days_before(year + 1))
+		year++;
+	days -= days_before(year);
 	for (; month < MONTHS && days >= days_of_month(year, month); month++)
 		days -= days_of_month(year, month);
 	bytes[REG_DAY] = encode(min(days, 30) + 1, format);
@@ -102,8 +104,7 @@ u64 calendar_to_seconds(const u8 *bytes, u8 format)
 
 	year = min(max(year, FIRST_YEAR), LAST_YEAR);
 	month = min(max(month, 1), MONTHS);
-	for (unsigned y = FIRST_YEAR; y < year; y++)
-		days += days_of_year(y);
+	days += days_before(year);
 	for (unsigned m = 1; m < month; m++)
 		days += days_of_month(year, m);
 	return days * DAY + decode_hour(bytes[REG_HOUR], format) * HOUR +

@@ -14,8 +14,6 @@
 #define CALENDAR_BINARY BIT(2) /* else BCD */
 #define CALENDAR_NEVER	UINT64_MAX
 
-/** calendar_has() - is byte @reg of the chip part of the calendar? */
-bool calendar_has(unsigned reg);
 /** calendar_from_seconds() - write a date and time into the calendar bytes of @bytes. */
 void calendar_from_seconds(u8 *bytes, u64 seconds, u8 format);
 /** calendar_to_seconds() - what they say; the day of the week does not count. */

@@ -83,6 +83,7 @@ struct cmos {
 	struct vm *vm;
 	u8 index;
 	u8 bytes[CMOS_BYTES];
+	u64 now;     /* host_now() when this access began: all of it sees one time */
 	u64 offset;  /* ns: the clock's time less the host's */
 	u64 checked; /* register C is right for this time of the clock */
 	struct timer timer;
@@ -98,7 +99,7 @@ static u64 clock_zero(const struct cmos *cmos)
 
 static u64 clock_now(const struct cmos *cmos)
 {
-	return clock_zero(cmos) + host_now();
+	return clock_zero(cmos) + cmos->now;
 }
 
 static bool divider_held(const struct cmos *cmos)
@@ -209,8 +210,11 @@ static void update_irq(struct cmos *cmos)
 
 static void cmos_expired(void *opaque)
 {
-	check_events(opaque);
-	update_irq(opaque);
+	struct cmos *cmos = opaque;
+
+	cmos->now = host_now();
+	check_events(cmos);
+	update_irq(cmos);
 }
 
 /* ---- bytes ----------------------------------------------------------------------------------- */
@@ -253,6 +257,7 @@ static u32 cmos_in(void *opaque, u16 port, int size)
 	(void)size;
 	if (port == INDEX_PORT) /* cannot be read: it floats */
 		return 0xff;
+	cmos->now = host_now();
 	switch (cmos->index) {
 	case REG_A:
 		return read_a(cmos);
@@ -297,7 +302,7 @@ static void write_byte(struct cmos *cmos, unsigned reg, u8 value)
 		write_control(cmos, reg, value);
 	} else if (reg != REG_C && reg != REG_D) {
 		cmos->bytes[reg] = value;
-		if (calendar_has(reg) && !held(cmos))
+		if (!held(cmos)) /* it may have been one of the calendar's */
 			set_clock(cmos, clock_now(cmos) % SECOND);
 	}
 }
@@ -311,6 +316,7 @@ static void cmos_out(void *opaque, u16 port, int size, u32 value)
 		cmos->index = value & INDEX_MASK;
 		return;
 	}
+	cmos->now = host_now();
 	check_events(cmos);
 	write_byte(cmos, cmos->index, value);
 	update_irq(cmos);
@@ -326,6 +332,7 @@ static int cmos_create(struct vm *vm)
 	cmos->vm = vm;
 	cmos->bytes[REG_A] = A_RESET;
 	cmos->bytes[REG_B] = CALENDAR_24H;
+	cmos->now = host_now();
 	cmos->checked = clock_now(cmos);
 	timer_init(&cmos->timer, cmos_expired, cmos);
 	return vm_hook_io(vm, &hook);

@@ -83,7 +83,7 @@ const char *boot_cmdline(void);
 /** boot_modules() - the modules; their number in @count. */
 const struct boot_module *boot_modules(unsigned *count);
 
-/* ---- time (time.c) -------- -------------------------------------------------------------- */
+/* ---- time (time.c) --------------------------------------------------------------------- */
 
 /** host_now() - nanoseconds since Casita started, from the time stamp counter. */
 u64 host_now(void);

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# symbols.awk: turns the output of `nm -n` into the table that symbols.c searches, as assembly.
+# symbols.awk: turns the output of `nm -n` into the table that report.c searches, as assembly.
 # Only functions: symbols of type t or T. One name an address is enough.
 
 BEGIN {

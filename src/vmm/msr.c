@@ -93,7 +93,9 @@ static const struct {
 	{MSR_MISC_ENABLE, 1},	     /* fast strings */
 	{MSR_DEBUGCTL, 0},	     /* */
 	{MSR_SYSCFG, 0},	     /* */
-	{MSR_HWCR, 0},		     /* */
+	{MSR_HWCR, BIT(24)},	     /* the TSC counts at the P0 frequency */
+	{MSR_NB_CFG, 0},	     /* */
+	{MSR_INT_PENDING, 0},	     /* no C1E to switch off */
 };
 
 static int read_msr(struct vcpu *vcpu, u32 msr, u64 *value)

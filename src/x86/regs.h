@@ -172,6 +172,8 @@ enum vector {
 #define MSR_TSC_AUX	   0xc0000103
 #define MSR_SYSCFG	   0xc0010010
 #define MSR_HWCR	   0xc0010015
+#define MSR_NB_CFG	   0xc001001f
+#define MSR_INT_PENDING	   0xc0010055
 #define MSR_VM_CR	   0xc0010114
 #define MSR_VM_HSAVE_PA	   0xc0010117
 

@@ -28,8 +28,8 @@ def _session(engine: str) -> None:
         terminal.type(f"echo {long} | wc -c\r")
         terminal.wait_for(f"{len(long) + 1}\r")
         terminal.wait_for(_PROMPT)
-        terminal.type("sleep 1000\r")
-        terminal.wait_for("sleep 1000")
+        terminal.type("sh -c 'echo start''ed; sleep 1000'\r")
+        terminal.wait_for("started\r")  # by now the terminal is the command's, and so is Ctrl-C
         terminal.type(_CTRL_C)
         terminal.wait_for(_PROMPT)
         terminal.type("cat > /tmp/typed\rone\rtwo\r" + _CTRL_D)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* fake_pages.c: the machine's memory for tests that want to know where it went; see fake_pages.h. */
+/* fake_pages.c: the machine's memory for tests that want to know where it went; see fake_pages.h.
+ */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>

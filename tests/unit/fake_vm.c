@@ -105,12 +105,12 @@ void fake_skip(u64 ns)
 	now += ns;
 }
 
-void fake_type(struct fake_vm *f, const char *text)
+void fake_type(const char *text)
 {
-	fake_type_bytes(f, text, strlen(text));
+	fake_type_bytes(text, strlen(text));
 }
 
-void fake_type_bytes(struct fake_vm *f, const char *text, size_t n)
+void fake_type_bytes(const char *text, size_t n)
 {
 	ck_assert_uint_le(typed_count + n, sizeof(typed));
 	memcpy(typed + typed_count, text, n);

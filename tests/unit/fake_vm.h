@@ -36,8 +36,8 @@ void fake_run(u64 ns);
 /** fake_skip() - move the clock and let no timer run: a host that is busy elsewhere. */
 void fake_skip(u64 ns);
 /** fake_type(), fake_type_bytes() - somebody types; the VM's UART hears of it. */
-void fake_type(struct fake_vm *f, const char *text);
-void fake_type_bytes(struct fake_vm *f, const char *bytes, size_t n);
+void fake_type(const char *text);
+void fake_type_bytes(const char *bytes, size_t n);
 /** fake_typed_left() - bytes that were typed and nobody has read. */
 size_t fake_typed_left(void);
 /** fake_output() - what was written to the console since the last call; at most 255 bytes. */

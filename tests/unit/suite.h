@@ -17,4 +17,13 @@
 
 typedef Suite *suite_fn(void);
 
+/*
+ * ck_assert_msg() for inner loops: Check's own writes to a pipe each time that all is well.
+ */
+#define assert_quietly(condition, ...)             \
+	do {                                       \
+		if (!(condition))                  \
+			ck_abort_msg(__VA_ARGS__); \
+	} while (0)
+
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_cpuid.c: tests of the guest's CPUID (src/vmm/cpuid.c): on a machine that has everything, what
- * must be hidden is hidden and what Linux needs is there; on one that has nothing, nothing is made
- * up; and the bits that mirror CR4 do so, at the instruction itself too.
+ * test_cpuid.c: tests of the guest's CPUID (src/vmm/cpuid.c): on a machine that has everything,
+ * what must be hidden is hidden and what Linux needs is there; on one that has nothing, nothing is
+ * made up; and the bits that mirror CR4 do so, at the instruction itself too.
  */
 #include <string.h>
 #include "fake_cpuid.h"
@@ -60,22 +60,38 @@ struct bit {
 
 /* What a guest has not got here: nobody emulates it, or it is the host's. */
 static const struct bit hidden[] = {
-	{1, 0, 'c', 2},		  {1, 0, 'c', 3},	   {1, 0, 'c', 4},	   /* DS, MONITOR */
-	{1, 0, 'c', 5},		  {1, 0, 'c', 6},	   {1, 0, 'c', 7},	   /* VMX SMX EST */
-	{1, 0, 'c', 8},		  {1, 0, 'c', 15},	   {1, 0, 'c', 18},	   /* TM2 PDCM DCA */
-	{1, 0, 'c', 21},	  {1, 0, 'c', 24},	   {1, 0, 'd', 7},	   /* x2APIC, MCE */
-	{1, 0, 'd', 9},		  {1, 0, 'd', 14},	   {1, 0, 'd', 21},	   /* APIC MCA DS */
-	{1, 0, 'd', 22},	  {1, 0, 'd', 28},	   {1, 0, 'd', 29},	   /* ACPI HTT TM */
-	{7, 0, 'b', 1},		  {7, 0, 'b', 2},	   {7, 0, 'b', 4},	   /* TSC_ADJUST SGX */
-	{7, 0, 'b', 11},	  {7, 0, 'b', 12},	   {7, 0, 'b', 14},	   /* RTM PQM MPX */
-	{7, 0, 'b', 15},	  {7, 0, 'b', 25},	   {7, 0, 'c', 3},	   /* PQE PT PKU */
-	{7, 0, 'c', 5},		  {7, 0, 'c', 7},	   {7, 0, 'c', 16},	   /* WAITPKG CET LA57 */
-	{7, 0, 'd', 20},	  {7, 0, 'd', 26},	   {7, 0, 'd', 29},	   /* IBT IBRS */
-	{0xd, 1, 'a', 3},	  {0x80000001, 0, 'c', 2}, {0x80000001, 0, 'c', 3}, /* XSAVES SVM */
-	{0x80000001, 0, 'c', 4},  {0x80000001, 0, 'c', 9}, {0x80000001, 0, 'c', 10}, /* CR8 OSVW */
-	{0x80000001, 0, 'c', 12}, {0x80000001, 0, 'c', 15}, {0x80000001, 0, 'c', 17}, /* SKINIT */
-	{0x80000001, 0, 'c', 22}, {0x80000001, 0, 'c', 23}, {0x80000001, 0, 'c', 29}, /* MWAITX */
-	{0x80000001, 0, 'd', 7},  {0x80000001, 0, 'd', 9}, {0x80000001, 0, 'd', 14}, /* APIC */
+	{1, 0, 'c', 2},		  {1, 0, 'c', 3},
+	{1, 0, 'c', 4}, /* DS, MONITOR */
+	{1, 0, 'c', 5},		  {1, 0, 'c', 6},
+	{1, 0, 'c', 7}, /* VMX SMX EST */
+	{1, 0, 'c', 8},		  {1, 0, 'c', 15},
+	{1, 0, 'c', 18}, /* TM2 PDCM DCA */
+	{1, 0, 'c', 21},	  {1, 0, 'c', 24},
+	{1, 0, 'd', 7}, /* x2APIC, MCE */
+	{1, 0, 'd', 9},		  {1, 0, 'd', 14},
+	{1, 0, 'd', 21}, /* APIC MCA DS */
+	{1, 0, 'd', 22},	  {1, 0, 'd', 28},
+	{1, 0, 'd', 29}, /* ACPI HTT TM */
+	{7, 0, 'b', 1},		  {7, 0, 'b', 2},
+	{7, 0, 'b', 4}, /* TSC_ADJUST SGX */
+	{7, 0, 'b', 11},	  {7, 0, 'b', 12},
+	{7, 0, 'b', 14}, /* RTM PQM MPX */
+	{7, 0, 'b', 15},	  {7, 0, 'b', 25},
+	{7, 0, 'c', 3}, /* PQE PT PKU */
+	{7, 0, 'c', 5},		  {7, 0, 'c', 7},
+	{7, 0, 'c', 16}, /* WAITPKG CET LA57 */
+	{7, 0, 'd', 20},	  {7, 0, 'd', 26},
+	{7, 0, 'd', 29}, /* IBT IBRS */
+	{0xd, 1, 'a', 3},	  {0x80000001, 0, 'c', 2},
+	{0x80000001, 0, 'c', 3}, /* XSAVES SVM */
+	{0x80000001, 0, 'c', 4},  {0x80000001, 0, 'c', 9},
+	{0x80000001, 0, 'c', 10}, /* CR8 OSVW */
+	{0x80000001, 0, 'c', 12}, {0x80000001, 0, 'c', 15},
+	{0x80000001, 0, 'c', 17}, /* SKINIT */
+	{0x80000001, 0, 'c', 22}, {0x80000001, 0, 'c', 23},
+	{0x80000001, 0, 'c', 29}, /* MWAITX */
+	{0x80000001, 0, 'd', 7},  {0x80000001, 0, 'd', 9},
+	{0x80000001, 0, 'd', 14}, /* APIC */
 };
 
 START_TEST(hidden_features_are_hidden)
@@ -91,14 +107,22 @@ END_TEST
 
 /* What Linux, or 64-bit code as such, does not do without. */
 static const struct bit needed[] = {
-	{1, 0, 'd', 0},		 {1, 0, 'd', 3},	  {1, 0, 'd', 4}, /* FPU PSE TSC */
-	{1, 0, 'd', 5},		 {1, 0, 'd', 6},	  {1, 0, 'd', 8}, /* MSR PAE CX8 */
-	{1, 0, 'd', 13},	 {1, 0, 'd', 15},	  {1, 0, 'd', 24}, /* PGE CMOV FXSR */
-	{1, 0, 'd', 25},	 {1, 0, 'd', 26},	  {1, 0, 'c', 13}, /* SSE SSE2 CX16 */
-	{1, 0, 'c', 26},	 {1, 0, 'c', 28},	  {1, 0, 'c', 31}, /* XSAVE AVX hypervisor */
-	{7, 0, 'b', 0},		 {7, 0, 'b', 5},	  {7, 0, 'b', 7}, /* FSGSBASE AVX2 SMEP */
-	{7, 0, 'b', 20},	 {0x80000001, 0, 'd', 11}, {0x80000001, 0, 'd', 20}, /* SMAP NX */
-	{0x80000001, 0, 'd', 29}, {0x80000001, 0, 'c', 0}, {0xd, 1, 'a', 0}, /* LM LAHF */
+	{1, 0, 'd', 0},		  {1, 0, 'd', 3},
+	{1, 0, 'd', 4}, /* FPU PSE TSC */
+	{1, 0, 'd', 5},		  {1, 0, 'd', 6},
+	{1, 0, 'd', 8}, /* MSR PAE CX8 */
+	{1, 0, 'd', 13},	  {1, 0, 'd', 15},
+	{1, 0, 'd', 24}, /* PGE CMOV FXSR */
+	{1, 0, 'd', 25},	  {1, 0, 'd', 26},
+	{1, 0, 'c', 13}, /* SSE SSE2 CX16 */
+	{1, 0, 'c', 26},	  {1, 0, 'c', 28},
+	{1, 0, 'c', 31}, /* XSAVE AVX hypervisor */
+	{7, 0, 'b', 0},		  {7, 0, 'b', 5},
+	{7, 0, 'b', 7}, /* FSGSBASE AVX2 SMEP */
+	{7, 0, 'b', 20},	  {0x80000001, 0, 'd', 11},
+	{0x80000001, 0, 'd', 20}, /* SMAP NX */
+	{0x80000001, 0, 'd', 29}, {0x80000001, 0, 'c', 0},
+	{0xd, 1, 'a', 0}, /* LM LAHF */
 };
 
 START_TEST(needed_features_pass)
@@ -119,8 +143,9 @@ static bool all_zero(struct cpuid_regs r)
 
 START_TEST(other_leaves_are_zero)
 {
-	static const u32 leaves[] = {3,	   5,	 6,    9,    0xa,	 0xb,	     0xe,	 0xf,
-				     0x10, 0x12, 0x14, 0x1f, 0x20,	 0x80000009, 0x8000000a,
+	static const u32 leaves[] = {3,		 5,	     6,		 9,	     0xa,
+				     0xb,	 0xe,	     0xf,	 0x10,	     0x12,
+				     0x14,	 0x1f,	     0x20,	 0x80000009, 0x8000000a,
 				     0x8000001f, 0x40000002, 0x400000ff, 0x50000000, 0xffffffff};
 
 	for (size_t i = 0; i < ARRAY_SIZE(leaves); i++)

@@ -85,9 +85,9 @@ START_TEST(cr0_in_long_mode)
 {
 	for (int bit = 32; bit < 64; bit++)
 		refused(0, LONG_CR0 | BIT(bit));
-	refused(0, LONG_CR0 | CR0_NW);		 /* NW without CD */
-	refused(0, CR0_PG | CR0_ET);		 /* PG without PE */
-	refused(0, CR0_PE | CR0_ET);		 /* leaving from 64-bit code */
+	refused(0, LONG_CR0 | CR0_NW);		   /* NW without CD */
+	refused(0, CR0_PG | CR0_ET);		   /* PG without PE */
+	refused(0, CR0_PE | CR0_ET);		   /* leaving from 64-bit code */
 	accepted(0, LONG_CR0 & ~CR0_ET, LONG_CR0); /* ET cannot be cleared */
 	accepted(0, LONG_CR0 | CR0_NW | CR0_CD, LONG_CR0 | CR0_NW | CR0_CD);
 	accepted(0, LONG_CR0 | 0x1ffaffc0, LONG_CR0); /* what is reserved below 32 is ignored */
@@ -196,9 +196,9 @@ static const struct {
 	char reg;
 	u8 bit;
 } features[] = {
-	{CR4_VME, 1, 'd', 1},	    {CR4_PVI, 1, 'd', 1},   {CR4_PCIDE, 1, 'c', 17},
-	{CR4_OSXSAVE, 1, 'c', 26},  {CR4_FSGSBASE, 7, 'b', 0}, {CR4_SMEP, 7, 'b', 7},
-	{CR4_SMAP, 7, 'b', 20},	    {CR4_UMIP, 7, 'c', 2},
+	{CR4_VME, 1, 'd', 1},	   {CR4_PVI, 1, 'd', 1},      {CR4_PCIDE, 1, 'c', 17},
+	{CR4_OSXSAVE, 1, 'c', 26}, {CR4_FSGSBASE, 7, 'b', 0}, {CR4_SMEP, 7, 'b', 7},
+	{CR4_SMAP, 7, 'b', 20},	   {CR4_UMIP, 7, 'c', 2},
 };
 
 static unsigned feature;
@@ -213,8 +213,8 @@ static struct cpuid_regs one_feature(u32 leaf, u32 subleaf)
 	(void)subleaf;
 	if (!(leaf & 0xffff)) /* how many leaves there are */
 		return (struct cpuid_regs){~0u, 0, 0, 0};
-	return (struct cpuid_regs){rest, rest ^ (reg == 'b' ? bit : 0), rest ^ (reg == 'c' ? bit : 0),
-				   rest ^ (reg == 'd' ? bit : 0)};
+	return (struct cpuid_regs){rest, rest ^ (reg == 'b' ? bit : 0),
+				   rest ^ (reg == 'c' ? bit : 0), rest ^ (reg == 'd' ? bit : 0)};
 }
 
 /* A bit may be set just if CPUID shows its feature. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * test_irq.c: tests of interrupt lines (src/vmm/irq.c) and of how an interrupt gets from the
- * controller to the guest (src/vmm/inject.c): offered on the pin, acknowledged when it was taken and
- * not before, kept out of shadows, and given again when an exit cut its delivery short.
+ * controller to the guest (src/vmm/inject.c): offered on the pin, acknowledged when it was taken
+ * and not before, kept out of shadows, and given again when an exit cut its delivery short.
  */
 #include "fake_guest.h"
 #include "host/host.h"

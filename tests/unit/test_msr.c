@@ -164,8 +164,8 @@ END_TEST
 
 START_TEST(pat_has_eight_types)
 {
-	static const bool valid[] = {[0] = true, [1] = true, [4] = true,
-				     [5] = true, [6] = true, [7] = true};
+	static const bool valid[] = {
+		[0] = true, [1] = true, [4] = true, [5] = true, [6] = true, [7] = true};
 
 	regs[VREG_PAT] = PAT_RESET;
 	for (u64 type = 0; type < 256; type++) {
@@ -228,8 +228,9 @@ END_TEST
 
 START_TEST(nobody_knows_these)
 {
-	static const u32 msrs[] = {0x11, 0x48, 0x49, 0x10a, 0x830, 0x40000000, 0xc0000079,
-				   0xc0010114, 0xc0010117, 0xc0011029, 0xffffffff, 0x4b564d00};
+	static const u32 msrs[] = {0x11,       0x48,	   0x49,       0x10a,
+				   0x830,      0x40000000, 0xc0000079, 0xc0010114,
+				   0xc0010117, 0xc0011029, 0xffffffff, 0x4b564d00};
 
 	for (size_t i = 0; i < ARRAY_SIZE(msrs); i++) {
 		unknown(msrs[i]);

@@ -2,7 +2,8 @@
 /*
  * test_nested.c: tests of nested paging (src/paging/nested.c): a walker of its own, written from
  * APM vol. 2 §5.3 and §15.25, must find in the tables just what the memory map says, in 2 MiB pages
- * where that is possible, also after a device was hooked; and nothing of them may be left in the end.
+ * where that is possible, also after a device was hooked; and nothing of them may be left in the
+ * end.
  */
 #include <string.h>
 #include "fake_guest.h"
@@ -210,7 +211,8 @@ START_TEST(hooking_later_splinters)
 	check_tables(10 * MIB, true);
 	ck_assert_uint_eq(fake_pages_live(), 4);
 	ck_assert_uint_eq(m.cpu.flushes, 1); /* the old translations are cached */
-	ck_assert_int_eq(vm_hook_mem(vm, GPA(16 * MIB), 0x1000, &no_hook), 0); /* where nothing was */
+	ck_assert_int_eq(vm_hook_mem(vm, GPA(16 * MIB), 0x1000, &no_hook),
+			 0); /* where nothing was */
 	check_tables(18 * MIB, true);
 	destroy();
 }
@@ -251,7 +253,8 @@ START_TEST(faults_are_told_apart)
 	exit.memory.gpa = GPA(2 * MIB - 1); /* RAM never faults, so this is somebody's mistake */
 	exit.memory.error = 0x5;
 	ck_assert_int_eq(vm->paging->fault(&m.vcpu, &exit), -EIO);
-	ck_assert_msg(strstr(vm->reason, "0x5") && strstr(vm->reason, "0x1fffff"), "%s", vm->reason);
+	ck_assert_msg(strstr(vm->reason, "0x5") && strstr(vm->reason, "0x1fffff"), "%s",
+		      vm->reason);
 	destroy();
 }
 END_TEST
@@ -288,7 +291,8 @@ static void random_map(u64 *random, u64 *end)
 	for (unsigned i = 0; i < 8; i++) {
 		bool straight = random_below(random, 3);
 		u64 size = (1 + random_below(random, 1500)) * PAGE_SIZE;
-		u64 host = HOST + i * GIB + (straight ? gpa & 0x1fffff : random_below(random, 512) << 12);
+		u64 host = HOST + i * GIB +
+			   (straight ? gpa & 0x1fffff : random_below(random, 512) << 12);
 
 		add(gpa, size, host);
 		gpa += size + random_below(random, 2) * random_below(random, 700) * PAGE_SIZE;

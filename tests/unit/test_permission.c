@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_permission.c: tests of AMD's permission maps (src/svm/permission.c): every port exits, and of
- * the MSRs all but those that move at a world switch; and each MSR's two bits are where APM vol. 2
- * §15.11 puts them.
+ * test_permission.c: tests of AMD's permission maps (src/svm/permission.c): every port exits, and
+ * of the MSRs all but those that move at a world switch; and each MSR's two bits are where APM vol.
+ * 2 §15.11 puts them.
  */
 #include <string.h>
 #include "fake_guest.h"
@@ -88,8 +88,8 @@ START_TEST(what_moves_with_the_guest_passes)
 	unsigned clear = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(pass); i++) {
-		unsigned n = pass[i] < 0x2000 ? pass[i] * 2
-					      : 0x800 * 8 + (pass[i] - 0xc0000000) * 2;
+		unsigned n =
+			pass[i] < 0x2000 ? pass[i] * 2 : 0x800 * 8 + (pass[i] - 0xc0000000) * 2;
 
 		ck_assert(!bit(n) && !bit(n + 1));
 	}

@@ -538,7 +538,7 @@ START_TEST(intr_and_vector_agree_whatever_happens)
 	struct irq_chip *chip = &f.vm.irq.chip;
 
 	srand(1);
-	for (int i = 0; i < 200000; i++) {
+	for (int i = 0; i < 50000; i++) {
 		u16 port = ports[rand() % ARRAY_SIZE(ports)];
 		int vector;
 

@@ -456,7 +456,7 @@ END_TEST
 
 START_TEST(ticks_do_not_drift)
 {
-	static const u16 counts[] = {11932, 1193, 4773, 65535};
+	static const u16 counts[] = {11932, 4773, 65535};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(counts); i++) {
 		u64 n = counts[i], begin = host_now() * HZ / FAKE_SECOND + 1, end;
@@ -608,7 +608,7 @@ END_TEST
 START_TEST(nothing_that_a_guest_writes_breaks_it)
 {
 	srand(1);
-	for (int i = 0; i < 100000; i++) {
+	for (int i = 0; i < 20000; i++) {
 		u16 port = 0x40 + rand() % 4;
 
 		if (rand() % 10 == 0)

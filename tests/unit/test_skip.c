@@ -54,13 +54,20 @@ static const struct {
 	enum exit_kind kind;
 	const char *code;
 } codes[] = {
-	{EXIT_CPUID, "\x0f\xa2"},	{EXIT_RDMSR, "\x0f\x32"},
-	{EXIT_WRMSR, "\x0f\x30"},	{EXIT_HLT, "\xf4"},
-	{EXIT_HYPERCALL, "\x0f\x01\xd9"}, {EXIT_CPUID, "\x66\x0f\xa2"},
-	{EXIT_CPUID, "\x48\x0f\xa2"},	{EXIT_RDMSR, "\x2e\x66\x0f\x32"},
-	{EXIT_HLT, "\x66\x66\xf4"},	{EXIT_INVD, "\xf3\x90"},
-	{EXIT_INVD, "\x0f\x09"},	{EXIT_IO, "\xe5\x10"},
-	{EXIT_IO, "\xf3\x66\x6f"},	{EXIT_HYPERCALL, "\xf2\x0f\x01\xd9"},
+	{EXIT_CPUID, "\x0f\xa2"},
+	{EXIT_RDMSR, "\x0f\x32"},
+	{EXIT_WRMSR, "\x0f\x30"},
+	{EXIT_HLT, "\xf4"},
+	{EXIT_HYPERCALL, "\x0f\x01\xd9"},
+	{EXIT_CPUID, "\x66\x0f\xa2"},
+	{EXIT_CPUID, "\x48\x0f\xa2"},
+	{EXIT_RDMSR, "\x2e\x66\x0f\x32"},
+	{EXIT_HLT, "\x66\x66\xf4"},
+	{EXIT_INVD, "\xf3\x90"},
+	{EXIT_INVD, "\x0f\x09"},
+	{EXIT_IO, "\xe5\x10"},
+	{EXIT_IO, "\xf3\x66\x6f"},
+	{EXIT_HYPERCALL, "\xf2\x0f\x01\xd9"},
 	{EXIT_CPUID, "\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x0f\xa2"},
 };
 
@@ -182,8 +189,9 @@ static void change(u64 *random)
 		break;
 	case 1: /* another page, or none */
 		*pte_of(n, GVA_BASE + page * PAGE_SIZE) =
-			random_below(random, 8) ? (CODE_BASE + random_below(random, PAGES) * PAGE_SIZE) | 7
-						: 0;
+			random_below(random, 8)
+				? (CODE_BASE + random_below(random, PAGES) * PAGE_SIZE) | 7
+				: 0;
 		break;
 	case 2:
 		m.cpu.regs[VREG_CR3] = tables_of(n);
@@ -246,7 +254,8 @@ START_TEST(a_step_is_never_wrong)
 	make_second_tables();
 	for (unsigned n = 0; n < CR3S; n++) {
 		for (u64 page = 0; page < PAGES; page++)
-			*pte_of(n, GVA_BASE + page * PAGE_SIZE) = (CODE_BASE + page * PAGE_SIZE) | 7;
+			*pte_of(n, GVA_BASE + page * PAGE_SIZE) =
+				(CODE_BASE + page * PAGE_SIZE) | 7;
 	}
 	memset(fake_ram(&m, CODE_BASE), 0x90, PAGES * PAGE_SIZE);
 	for (unsigned round = 0; round < ROUNDS; round++) {

@@ -101,17 +101,17 @@ static const struct {
 	u64 code, info1;
 	enum exit_kind kind;
 } codes[] = {
-	{0x000, 0, EXIT_CR_READ},    {0x00f, 0, EXIT_CR_READ},	    {0x010, 0, EXIT_CR_WRITE},
-	{0x01f, 0, EXIT_CR_WRITE},   {0x020, 0, EXIT_UNKNOWN},	    {0x03f, 0, EXIT_UNKNOWN},
-	{0x040, 0, EXIT_EXCEPTION},  {0x05f, 0, EXIT_EXCEPTION},    {0x060, 0, EXIT_INTERRUPT},
-	{0x064, 0, EXIT_WINDOW},     {0x072, 0, EXIT_CPUID},	    {0x076, 0, EXIT_INVD},
-	{0x078, 0, EXIT_HLT},	     {0x079, 0, EXIT_INVLPG},	    {0x07b, 0, EXIT_IO},
-	{0x07c, 0, EXIT_RDMSR},	     {0x07c, 1, EXIT_WRMSR},	    {0x07f, 0, EXIT_SHUTDOWN},
-	{0x080, 0, EXIT_FORBIDDEN},  {0x081, 0, EXIT_HYPERCALL},    {0x082, 0, EXIT_FORBIDDEN},
-	{0x086, 0, EXIT_FORBIDDEN},  {0x087, 0, EXIT_UNKNOWN},	    {0x089, 0, EXIT_INVD},
-	{0x08a, 0, EXIT_FORBIDDEN},  {0x08b, 0, EXIT_FORBIDDEN},    {0x200, 0, EXIT_UNKNOWN},
-	{0x3ff, 0, EXIT_UNKNOWN},    {0x400, 0, EXIT_MEMORY},	    {0x401, 0, EXIT_UNKNOWN},
-	{0xffffffff, 0, EXIT_REFUSED}, {~0ull, 0, EXIT_REFUSED},    {0xfffffffe, 0, EXIT_UNKNOWN},
+	{0x000, 0, EXIT_CR_READ},      {0x00f, 0, EXIT_CR_READ},   {0x010, 0, EXIT_CR_WRITE},
+	{0x01f, 0, EXIT_CR_WRITE},     {0x020, 0, EXIT_UNKNOWN},   {0x03f, 0, EXIT_UNKNOWN},
+	{0x040, 0, EXIT_EXCEPTION},    {0x05f, 0, EXIT_EXCEPTION}, {0x060, 0, EXIT_INTERRUPT},
+	{0x064, 0, EXIT_WINDOW},       {0x072, 0, EXIT_CPUID},	   {0x076, 0, EXIT_INVD},
+	{0x078, 0, EXIT_HLT},	       {0x079, 0, EXIT_INVLPG},	   {0x07b, 0, EXIT_IO},
+	{0x07c, 0, EXIT_RDMSR},	       {0x07c, 1, EXIT_WRMSR},	   {0x07f, 0, EXIT_SHUTDOWN},
+	{0x080, 0, EXIT_FORBIDDEN},    {0x081, 0, EXIT_HYPERCALL}, {0x082, 0, EXIT_FORBIDDEN},
+	{0x086, 0, EXIT_FORBIDDEN},    {0x087, 0, EXIT_UNKNOWN},   {0x089, 0, EXIT_INVD},
+	{0x08a, 0, EXIT_FORBIDDEN},    {0x08b, 0, EXIT_FORBIDDEN}, {0x200, 0, EXIT_UNKNOWN},
+	{0x3ff, 0, EXIT_UNKNOWN},      {0x400, 0, EXIT_MEMORY},	   {0x401, 0, EXIT_UNKNOWN},
+	{0xffffffff, 0, EXIT_REFUSED}, {~0ull, 0, EXIT_REFUSED},   {0xfffffffe, 0, EXIT_UNKNOWN},
 };
 
 START_TEST(codes_have_kinds)
@@ -135,8 +135,10 @@ START_TEST(port_io_is_taken_apart)
 		u8 size;
 		bool in, string, rep;
 	} ios[] = {
-		{0x03f80010, 0x3f8, 1, false, false, false}, {0xffff0021, 0xffff, 2, true, false, false},
-		{0x0cfc0240, 0xcfc, 4, false, false, false}, {0x01f0012d, 0x1f0, 2, true, true, true},
+		{0x03f80010, 0x3f8, 1, false, false, false},
+		{0xffff0021, 0xffff, 2, true, false, false},
+		{0x0cfc0240, 0xcfc, 4, false, false, false},
+		{0x01f0012d, 0x1f0, 2, true, true, true},
 		{0x01f00214, 0x1f0, 1, false, true, false},
 	};
 
@@ -189,7 +191,7 @@ START_TEST(deliveries_that_were_cut_short)
 	ck_assert(seen.interrupted.valid && !seen.interrupted.is_irq);
 	ck_assert_uint_eq(seen.interrupted.event.address, 0xdead000);
 	ck_assert_uint_eq(v->event_inj, 0x0000000680000b0e); /* and so it comes again */
-	v->exit_int_info = 0x80000202; /* NMI */
+	v->exit_int_info = 0x80000202;			     /* NMI */
 	run(0x400, 0, 0);
 	ck_assert_uint_eq(v->event_inj, 0x80000202);
 	v->exit_int_info = 0x80000480; /* INT 80h: the guest will run it again */

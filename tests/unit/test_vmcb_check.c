@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_vmcb_check.c: tests of the consistency checker (src/svm/check.c): a good VMCB breaks no rule,
- * and each rule of APM vol. 2 §15.5.1 that is broken alone is named, alone.
+ * test_vmcb_check.c: tests of the consistency checker (src/svm/check.c): a good VMCB breaks no
+ * rule, and each rule of APM vol. 2 §15.5.1 that is broken alone is named, alone.
  */
 #include <string.h>
 #include "suite.h"
@@ -104,7 +104,8 @@ START_TEST(without_nested_paging)
 }
 END_TEST
 
-static const u64 known_cr4[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 16, 17, 18, 20, 21, 22, 23};
+static const u64 known_cr4[] = {0,  1,	2,  3,	4,  5,	6,  7,	8,  9,
+				10, 11, 12, 16, 17, 18, 20, 21, 22, 23};
 
 START_TEST(reserved_bits_of_cr4)
 {
@@ -132,7 +133,10 @@ static const struct flaw {
 	u64 value;
 	const char *words;
 } flaws[] = {
-#define FLAW(field, value, words) {offsetof(struct vmcb, field), sizeof(v.field), value, words}
+#define FLAW(field, value, words)                                           \
+	{                                                                   \
+		offsetof(struct vmcb, field), sizeof(v.field), value, words \
+	}
 	FLAW(efer, EFER_LME | EFER_LMA, "SVME"),
 	FLAW(efer, EFER_SVME | EFER_LME | EFER_LMA | BIT(1), "EFER"),
 	FLAW(efer, EFER_SVME | EFER_LME | EFER_LMA | BIT(9), "EFER"),
