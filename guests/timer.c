@@ -20,8 +20,8 @@
 #define PIC1_MASK   0x21
 #define ONLY_LINE_0 0xfffe
 #define NO_LINE	    0xffff
-#define EOI_LINE_0  0x60   /* specific end of interrupt */
-#define PATIENCE    500000 /* times relax() */
+#define EOI_LINE_0  0x60  /* specific end of interrupt */
+#define PATIENCE    50000 /* turns of relax() */
 
 static volatile unsigned count;
 static bool end_it = true;
@@ -127,7 +127,7 @@ static void wait_for(unsigned ticks)
 {
 	sti();
 	for (unsigned i = 0; i < PATIENCE && count < ticks; i++)
-		relax();
+		relax(i);
 	cli();
 }
 
@@ -144,7 +144,7 @@ static void check_periodic(void)
 	irq_mask(ONLY_LINE_0);
 	cli();
 	for (unsigned i = 0; i < PATIENCE && !(irq_requested() & 1); i++)
-		relax();
+		relax(i);
 	check("periodic-waits", let_in() <= 2);
 
 	/* Channel 2 counts 50 ms; in that time 25 of our ticks fit, and certainly not 50. */
@@ -155,7 +155,7 @@ static void check_periodic(void)
 	count = 0;
 	sti();
 	for (unsigned i = 0; i < PATIENCE && !(inb(0x61) & 0x20); i++)
-		relax();
+		relax(i);
 	cli();
 	during = count;
 	check("channel-2-ends", inb(0x61) & 0x20);

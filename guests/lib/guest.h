@@ -104,11 +104,12 @@ void pit_once(u16 ticks);
 /** pit_periodic() - let line 0 rise every @ticks (mode 2). */
 void pit_periodic(u16 ticks);
 /**
- * relax() - some hundred instructions that do nothing: between two looks at a device, so that a
- * loop with a limit waits about as long in a VM, where a look costs thousands, as on a bare
- * machine.
+ * relax() - do nothing, between two looks at a device: some hundred instructions, and from the
+ * hundredth @turn on, a hundred times as many. A loop with a limit then waits about as long in a
+ * VM, where a look costs thousands of instructions, as on a bare machine; and it leaves QEMU, whose
+ * devices and processor take turns, time to let the device do something.
  */
-void relax(void);
+void relax(unsigned turn);
 /**
  * irq_pend() - make line 0 request an interrupt, and wait until the 8259 shows the request. Called
  * with interrupts off; afterwards, it is known and not a matter of time that one is pending.

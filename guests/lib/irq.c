@@ -21,8 +21,8 @@
 #define PIT_MODE_ONCE 0x30 /* channel 0, low byte then high byte, mode 0 */
 #define PIT_MODE_RATE 0x34 /* the same, mode 2 */
 
-#define ONCE_TICKS    400    /* a third of a millisecond */
-#define PATIENCE      300000 /* times relax(): far more than enough; then it is a failure */
+#define ONCE_TICKS    400   /* a third of a millisecond */
+#define PATIENCE      50000 /* turns of relax(): far more than enough; then it is a failure */
 
 static void pic_init(u16 port, u8 vector, u8 cascade)
 {
@@ -76,9 +76,9 @@ void pit_periodic(u16 ticks)
 	outb(PIT_CHANNEL0, ticks >> 8);
 }
 
-void relax(void)
+void relax(unsigned turn)
 {
-	for (unsigned i = 0; i < 200; i++)
+	for (unsigned i = 0; i < (turn < 100 ? 200 : 20000); i++)
 		__asm__ volatile("nop");
 }
 
@@ -87,7 +87,7 @@ static bool wait_for_request(unsigned patience)
 	for (unsigned i = 0; i < patience; i++) {
 		if (irq_requested() & BIT(0))
 			return true;
-		relax();
+		relax(i);
 	}
 	return false;
 }

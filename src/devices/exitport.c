@@ -3,8 +3,8 @@
  * exitport.c: port f4, where a guest ends its VM and says how it went.
  *
  * A byte written to it is the VM's exit status. No PC has such a port: it is where QEMU's
- * isa-debug-exit sits by custom. A Linux guest without ACPI knows no other way to switch its machine
- * off; a program of it gets here with ioperm() and outb(). Reads float.
+ * isa-debug-exit sits by custom. A Linux guest without ACPI knows no other way to switch its
+ * machine off; a program of it gets here with ioperm() and outb(). Reads float.
  */
 #include "vmm/device.h"
 #include "vmm/vm.h"

@@ -66,7 +66,7 @@ static const struct leaf extended[] = {
 	[3] = {ALL, ALL, ALL, ALL}, [4] = {ALL, ALL, ALL, ALL},
 	[5] = {ALL, ALL, ALL, ALL}, /* caches and TLBs */
 	[6] = {ALL, ALL, ALL, ALL}, [7] = {0, 0, 0, EXT7_EDX},
-	[8] = {ALL, 0, 0, 0}, /* address sizes */
+	[8] = {0xffff, 0, 0, 0}, /* address sizes */
 };
 
 static struct cpuid_regs hypervisor_leaf(u32 leaf)
@@ -111,6 +111,9 @@ static void adjust(struct vcpu *vcpu, u32 leaf, u32 subleaf, struct cpuid_regs *
 		} else if (subleaf > 31 || !(XCR0_SHOWN >> subleaf & 1)) {
 			memset(r, 0, sizeof(*r));
 		}
+		break;
+	case 0x80000008: /* 48 linear bits, whatever the machine has: four-level tables */
+		r->eax = (r->eax & 0xff) | 48 << 8;
 		break;
 	case LEAF_EXTENDED:
 		r->eax = min(r->eax, (u32)LEAF_MAX_EXT);

@@ -175,38 +175,40 @@ int vcpu_skip(struct vcpu *vcpu, const struct exit *exit)
 }
 
 /* The part of an access that lies in one page: how long it is, and where. */
-static int translate_part(struct vcpu *vcpu, gva_t gva, u64 size, u32 access, u64 *n, void **p)
+static int translate_part(struct vcpu *vcpu, enum seg seg, gva_t gva, u64 size, u32 access, u64 *n,
+			  void **p)
 {
 	struct walk walk;
-
 	int err = vcpu_translate(vcpu, gva, access, &walk);
 
 	*n = min(size, PAGE_SIZE - (gva.a & (PAGE_SIZE - 1)));
 	if (err)
-		return vcpu_walk_failed(vcpu, gva, SEG_DS, err, &walk);
+		return vcpu_walk_failed(vcpu, gva, seg, err, &walk);
 	*p = vm_ptr(vcpu->vm, walk.gpa, *n);
 	return *p ? 0 : -EFAULT;
 }
 
-int vcpu_probe(struct vcpu *vcpu, gva_t gva, u64 size, u32 access)
+int vcpu_probe(struct vcpu *vcpu, enum seg seg, u64 offset, u64 size, u32 access)
 {
+	gva_t gva = vcpu_linear(vcpu, seg, offset);
 	u64 n;
 	void *p;
 	int err = 0;
 
 	for (; size && !err; size -= n, gva = gva_add(gva, n))
-		err = translate_part(vcpu, gva, size, access, &n, &p);
+		err = translate_part(vcpu, seg, gva, size, access, &n, &p);
 	return err;
 }
 
-int vcpu_access(struct vcpu *vcpu, gva_t gva, void *buffer, u64 size, u32 access)
+int vcpu_access(struct vcpu *vcpu, enum seg seg, u64 offset, void *buffer, u64 size, u32 access)
 {
+	gva_t gva = vcpu_linear(vcpu, seg, offset);
 	u8 *bytes = buffer;
 	u64 n;
 	void *p = NULL;
 
 	for (; size; size -= n, bytes += n, gva = gva_add(gva, n)) {
-		int err = translate_part(vcpu, gva, size, access, &n, &p);
+		int err = translate_part(vcpu, seg, gva, size, access, &n, &p);
 
 		if (err)
 			return err;
@@ -230,12 +232,14 @@ gva_t vcpu_linear(struct vcpu *vcpu, enum seg seg, u64 offset)
 
 int vcpu_operand(struct vcpu *vcpu, const struct insn *insn, void *buffer, u64 size, u32 access)
 {
+	enum seg seg = insn_segment(insn);
 	u64 gpr[GPR_COUNT];
 	u64 offset;
+	int err;
 
 	memcpy(gpr, vcpu->gpr, sizeof(gpr));
 	gpr[GPR_RSP] = vcpu_get(vcpu, VREG_RSP);
 	offset = insn_address(insn, gpr, vcpu_get(vcpu, VREG_RIP));
-	return vcpu_access(vcpu, vcpu_linear(vcpu, insn_segment(insn), offset), buffer, size,
-			   access);
+	err = vcpu_probe(vcpu, seg, offset, size, access); /* all of it or nothing */
+	return err ? err : vcpu_access(vcpu, seg, offset, buffer, size, access);
 }

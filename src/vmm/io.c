@@ -67,7 +67,6 @@ static bool outside_segment(struct vcpu *vcpu, enum seg seg, u64 offset, int siz
  */
 static int string_element(struct vcpu *vcpu, const struct exit *exit, enum seg seg, u64 offset)
 {
-	gva_t gva = vcpu_linear(vcpu, seg, offset);
 	u32 value = 0;
 	int err;
 
@@ -76,13 +75,13 @@ static int string_element(struct vcpu *vcpu, const struct exit *exit, enum seg s
 		return -EAGAIN;
 	}
 	if (exit->io.in) {
-		err = vcpu_probe(vcpu, gva, exit->io.size, WALK_WRITE);
+		err = vcpu_probe(vcpu, seg, offset, exit->io.size, WALK_WRITE);
 		if (err)
 			return err;
 		value = vm_in(vcpu->vm, exit->io.port, exit->io.size);
-		return vcpu_access(vcpu, gva, &value, exit->io.size, WALK_WRITE);
+		return vcpu_access(vcpu, seg, offset, &value, exit->io.size, WALK_WRITE);
 	}
-	err = vcpu_access(vcpu, gva, &value, exit->io.size, 0);
+	err = vcpu_access(vcpu, seg, offset, &value, exit->io.size, 0);
 	if (!err)
 		vm_out(vcpu->vm, exit->io.port, exit->io.size, value);
 	return err;

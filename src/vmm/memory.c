@@ -206,5 +206,5 @@ void memory_destroy(struct vm *vm)
 
 	for (unsigned i = 0; i < m->block_count; i++)
 		pages_free(m->blocks[i].host, m->blocks[i].size, true);
-	m->count = m->block_count = 0;
+	*m = (struct memory){0};
 }

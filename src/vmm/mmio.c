@@ -43,8 +43,11 @@ static void access_part(struct vm *vm, gpa_t gpa, u8 *bytes, u64 n, bool write)
 	}
 }
 
-static int access(struct vcpu *vcpu, gva_t gva, u8 *bytes, u64 size, bool write, u32 rights)
+static int access(struct vcpu *vcpu, enum seg seg, u64 offset, void *buffer, u64 size, bool write,
+		  u32 rights)
 {
+	gva_t gva = vcpu_linear(vcpu, seg, offset);
+	u8 *bytes = buffer;
 	struct walk walk;
 
 	for (u64 n; size; size -= n, bytes += n, gva = gva_add(gva, n)) {
@@ -52,7 +55,7 @@ static int access(struct vcpu *vcpu, gva_t gva, u8 *bytes, u64 size, bool write,
 		int err = vcpu_translate(vcpu, gva, rights, &walk);
 
 		if (err)
-			return vcpu_walk_failed(vcpu, gva, SEG_DS, err, &walk);
+			return vcpu_walk_failed(vcpu, gva, seg, err, &walk);
 		access_part(vcpu->vm, walk.gpa, bytes, n, write);
 	}
 	return 0;
@@ -62,14 +65,12 @@ static int read_operand(void *opaque, enum seg seg, u64 offset, unsigned size, b
 			u64 *value)
 {
 	*value = 0;
-	return access(opaque, vcpu_linear(opaque, seg, offset), (u8 *)value, size, false,
-		      will_write ? WALK_WRITE : 0);
+	return access(opaque, seg, offset, value, size, false, will_write ? WALK_WRITE : 0);
 }
 
 static int write_operand(void *opaque, enum seg seg, u64 offset, unsigned size, u64 value)
 {
-	return access(opaque, vcpu_linear(opaque, seg, offset), (u8 *)&value, size, true,
-		      WALK_WRITE);
+	return access(opaque, seg, offset, &value, size, true, WALK_WRITE);
 }
 
 int vcpu_mmio_exit(struct vcpu *vcpu, const struct exit *exit)

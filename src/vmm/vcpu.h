@@ -54,15 +54,15 @@ int vcpu_skip(struct vcpu *vcpu, const struct exit *exit);
 
 /**
  * vcpu_access() - copy between a buffer and guest virtual memory, with the guest's present rights.
- * @gva: linear address; @size: bytes; may cross a page
+ * @seg, @offset: where; @size: bytes; may cross a page
  * @access: WALK_WRITE to write to the guest, 0 to read from it
  *
  * Return: 0; -EAGAIN: a page fault, given to the guest; -EFAULT: no RAM there.
  */
-int vcpu_access(struct vcpu *vcpu, gva_t gva, void *buffer, u64 size, u32 access);
+int vcpu_access(struct vcpu *vcpu, enum seg seg, u64 offset, void *buffer, u64 size, u32 access);
 
 /** vcpu_probe() - would vcpu_access() succeed? If not, the same fault is given to the guest. */
-int vcpu_probe(struct vcpu *vcpu, gva_t gva, u64 size, u32 access);
+int vcpu_probe(struct vcpu *vcpu, enum seg seg, u64 offset, u64 size, u32 access);
 
 /** vcpu_linear() - segment and offset to a linear address (APM vol. 2 §4.5.3 for 64-bit code). */
 gva_t vcpu_linear(struct vcpu *vcpu, enum seg seg, u64 offset);

@@ -7,16 +7,13 @@
  *	prefixes | opcode, 1 to 3 bytes | ModRM | SIB | displacement | immediate
  *
  * and the decoder is a walk along that row with one finger on the bytes (struct reader). What an
- * opcode is followed by, and whether it exists, is in tables (decode_table.c); which instruction it
- * is, for those that matter to a VMM, is in decode_name.c.
+ * opcode is followed by, and whether it exists, is in tables (decode_table.c); the parts behind the
+ * opcode are read in decode_operand.c; and which instruction it is, for those that matter to a VMM,
+ * is in decode_name.c.
  *
- *	1. the reader: every byte is taken by take(), which alone knows where the bytes end
- *	2. prefixes and REX
- *	3. longer opcodes: the escapes 0F, 0F38 and 0F3A, and the VEX, EVEX and XOP prefixes
- *	4. ModRM, SIB and displacement
- *	5. immediates
- *	6. insn_decode(), which does 2 to 5
- *	7. the memory operand's address and segment
+ *	1. prefixes and REX
+ *	2. longer opcodes: the escapes 0F, 0F38 and 0F3A, and the VEX, EVEX and XOP prefixes
+ *	3. insn_decode()
  *
  * APM vol. 3 §1.1-1.9; SDM vol. 2A §2.1-2.3, 2.7.
  */
@@ -24,70 +21,7 @@
 #include "lib/errno.h"
 #include "x86/decode_table.h"
 
-/* ---- 1. the reader ----------------------------------------------------------------------- */
-
-struct reader {
-	const u8 *at, *end;
-	struct insn *insn;
-	u8 code;   /* enum code_size */
-	u8 opsize; /* operand size in bytes as the prefixes say: 2, 4, 8 */
-	u8 with;   /* the mandatory prefix, one of WITH_… */
-	u8 rex;	   /* the bits W R X B, from REX, VEX, EVEX or XOP */
-	bool prefix_66;
-};
-
-#define REX_W 8
-
-/* What R, X and B add to a register's number. */
-static inline u8 rex_r(const struct reader *r)
-{
-	return r->rex << 1 & 8;
-}
-
-static inline u8 rex_x(const struct reader *r)
-{
-	return r->rex << 2 & 8;
-}
-
-static inline u8 rex_b(const struct reader *r)
-{
-	return r->rex << 3 & 8;
-}
-
-/*
- * Take @n bytes, 1, 2, 4 or 8, as a little-endian number; false if there are fewer: -ENODATA then,
- * which insn_decode() turns into -E2BIG if what there is was enough for any instruction.
- */
-static inline bool take(struct reader *r, unsigned n, u64 *value)
-{
-	const u8 *p = r->at;
-
-	if (unlikely((size_t)(r->end - p) < n))
-		return false;
-	r->at = p + n;
-	switch (n) {
-	case 1:
-		*value = p[0];
-		break;
-	case 2:
-		*value = p[0] | p[1] << 8;
-		break;
-	default:
-		*value = p[0] | p[1] << 8 | p[2] << 16 | (u32)p[3] << 24;
-		if (n == 8)
-			*value |= (u64)(p[4] | p[5] << 8 | p[6] << 16 | (u32)p[7] << 24) << 32;
-	}
-	return true;
-}
-
-static s64 sign_extend(u64 value, unsigned bytes)
-{
-	unsigned shift = 64 - 8 * bytes;
-
-	return (s64)(value << shift) >> shift;
-}
-
-/* ---- 2. prefixes and REX ------------------------------------------------------------------ */
+/* ---- 1. prefixes and REX ------------------------------------------------------------------ */
 
 static void note_prefix(struct reader *r, u8 prefix)
 {
@@ -170,7 +104,7 @@ static __attribute__((noinline)) int read_prefixes(struct reader *r, u64 byte)
 	return byte;
 }
 
-/* ---- 3. longer opcodes -------------------------------------------------------------------- */
+/* ---- 2. longer opcodes -------------------------------------------------------------------- */
 
 /* Attributes of the maps in which every opcode has the same. */
 static const u8 map_attr[] = {
@@ -287,173 +221,7 @@ static __attribute__((noinline)) int read_vex_or_old(struct reader *r, u8 first)
 	return vex ? read_vex(r, first) : ATTR_MODRM | ATTR_RULE;
 }
 
-/* ---- 4. ModRM, SIB and displacement -------------------------------------------------------- */
-
-/* APM vol. 3 table A-33: the eight 16-bit addressing forms. */
-static const s8 base16[8] = {GPR_RBX, GPR_RBX, GPR_RBP, GPR_RBP,
-			     GPR_RSI, GPR_RDI, GPR_RBP, GPR_RBX};
-static const s8 index16[8] = {GPR_RSI, GPR_RDI, GPR_RSI, GPR_RDI, -1, -1, -1, -1};
-
-static int read_displacement(struct reader *r, unsigned bytes)
-{
-	u64 disp;
-
-	if (!bytes)
-		return 0;
-	if (!take(r, bytes, &disp))
-		return -ENODATA;
-	r->insn->disp = sign_extend(disp, bytes);
-	return 0;
-}
-
-/* mod 0, 1, 2: [base + index], with 8 bits, with 16 bits; mod 0 rm 6: [disp16] */
-static int read_memory16(struct reader *r, u8 rm)
-{
-	struct insn *insn = r->insn;
-
-	if (insn->mod == 0 && rm == 6)
-		return read_displacement(r, 2);
-	insn->base = base16[rm];
-	insn->index = index16[rm];
-	return read_displacement(r, insn->mod);
-}
-
-/*
- * mod 0, 1, 2: [base], with 8 bits, with 32 bits; rm 4: a SIB byte follows with scale, index (4:
- * none) and base; base 5 with mod 0: no base but 32 bits, which without SIB in 64-bit code count
- * from the next instruction. The exceptions look at the three bits before REX extends them, but for
- * the index: R12 can be one. APM vol. 3 §1.4.
- */
-static int read_memory(struct reader *r, u8 rm)
-{
-	struct insn *insn = r->insn;
-	u8 base = rm;
-	u64 sib;
-
-	if (rm == 4) {
-		if (!take(r, 1, &sib))
-			return -ENODATA;
-		insn->has_sib = true;
-		insn->scale = sib >> 6;
-		insn->index = (sib >> 3 & 7) | rex_x(r);
-		if (insn->index == GPR_RSP)
-			insn->index = -1;
-		base = sib & 7;
-	}
-	if (base == 5 && insn->mod == 0) {
-		insn->rip_relative = r->code == CODE_64 && rm == 5;
-		return read_displacement(r, 4);
-	}
-	insn->base = base | rex_b(r);
-	return read_displacement(r, insn->mod == 2 ? 4 : insn->mod);
-}
-
-/* Does the opcode exist with this ModRM byte? */
-static bool rule_allows(const struct reader *r, u8 modrm)
-{
-	return insn_rule(r->insn->map, r->insn->opcode, modrm, r->code) & r->with;
-}
-
-static __attribute__((noinline)) int read_modrm(struct reader *r, unsigned attr)
-{
-	struct insn *insn = r->insn;
-	u64 modrm;
-
-	if (!take(r, 1, &modrm))
-		return -ENODATA;
-	insn->has_modrm = true;
-	insn->mod = (attr & ATTR_KIND) == KIND_MOV_CR ? 3 : modrm >> 6;
-	insn->reg = (modrm >> 3 & 7) | rex_r(r);
-	insn->rm = (modrm & 7) | rex_b(r);
-	if ((attr & ATTR_RULE) && !rule_allows(r, modrm))
-		return -EINVAL;
-	if (insn->mod == 3)
-		return 0;
-	return insn->addrsize == 2 ? read_memory16(r, modrm & 7) : read_memory(r, modrm & 7);
-}
-
-/* ---- 5. immediates -------------------------------------------------------------------------- */
-
-static int read_number(struct reader *r, unsigned bytes)
-{
-	if (!take(r, bytes, &r->insn->imm))
-		return -ENODATA;
-	r->insn->immsize = bytes;
-	return 0;
-}
-
-static int read_signed(struct reader *r, unsigned bytes)
-{
-	int error = read_number(r, bytes);
-
-	r->insn->imm = sign_extend(r->insn->imm, bytes);
-	return error;
-}
-
-/* Two numbers in a row: the first in imm's low half, the second in its high half. */
-static int read_two(struct reader *r, unsigned bytes, unsigned bytes2)
-{
-	u64 second;
-
-	if (read_number(r, bytes) < 0 || !take(r, bytes2, &second))
-		return -ENODATA;
-	r->insn->imm |= second << 32;
-	r->insn->immsize += bytes2;
-	return 0;
-}
-
-static int read_3dnow(struct reader *r)
-{
-	u64 opcode;
-
-	if (!take(r, 1, &opcode))
-		return -ENODATA;
-	r->insn->map = MAP_3DNOW;
-	r->insn->opcode = opcode;
-	return insn_prefixes(TABLE_3DNOW, opcode) ? 0 : -EINVAL;
-}
-
-static __attribute__((noinline)) int read_immediate(struct reader *r, unsigned kind)
-{
-	struct insn *insn = r->insn;
-	unsigned z = r->opsize == 2 ? 2 : 4;
-
-	switch (kind) {
-	case KIND_IB:
-		return read_signed(r, 1);
-	case KIND_UB:
-		return read_number(r, 1);
-	case KIND_IW:
-		return read_number(r, 2);
-	case KIND_IZ:
-		/* Near branches too: 66 makes their displacement 16 bits on AMD in 64-bit code as
-		 * well, where Intel ignores it (APM vol. 3 §1.2.7 and "JMP (Near)") */
-		return read_signed(r, z);
-	case KIND_ID:
-		return read_number(r, 4);
-	case KIND_IV:
-		return read_signed(r, r->opsize);
-	case KIND_ENTER:
-		return read_two(r, 2, 1);
-	case KIND_FAR:
-		return read_two(r, z, 2);
-	case KIND_MOFFS:
-		return take(r, insn->addrsize, (u64 *)&insn->disp) ? 0 : -ENODATA;
-	case KIND_TEST:
-		if ((insn->reg & 6) != 0)
-			return 0;
-		return read_signed(r, insn->opcode == 0xf6 ? 1 : z);
-	case KIND_EXTRQ:
-		if (insn->vex || !(r->with & (WITH_66 | WITH_F2)))
-			return 0;
-		return read_two(r, 1, 1);
-	case KIND_3DNOW:
-		return read_3dnow(r);
-	}
-	return 0;
-}
-
-/* ---- 6. the whole ---------------------------------------------------------------------------- */
+/* ---- 3. insn_decode() ------------------------------------------------------------------------ */
 
 /*
  * From here on the straight way through is the one of the instructions that exit most: no prefix,
@@ -493,13 +261,13 @@ static inline int read_operands(struct reader *r, unsigned attr)
 	int error;
 
 	if (attr & ATTR_MODRM) {
-		error = read_modrm(r, attr);
+		error = insn_read_modrm(r, attr);
 		if (error)
 			return error;
 	} else {
 		r->insn->rm = (r->insn->opcode & 7) | rex_b(r);
 	}
-	return attr & ATTR_KIND ? read_immediate(r, attr & ATTR_KIND) : 0;
+	return attr & ATTR_KIND ? insn_read_immediate(r, attr & ATTR_KIND) : 0;
 }
 
 static inline int read_insn(struct reader *r)
@@ -541,26 +309,4 @@ int insn_decode(const u8 *bytes, size_t n, enum code_size code, struct insn *out
 	if (unlikely(error) && error == -ENODATA && n >= INSN_MAX)
 		error = -E2BIG;
 	return error;
-}
-
-/* ---- 7. the memory operand ------------------------------------------------------------------- */
-
-u64 insn_address(const struct insn *insn, const u64 *gpr, u64 rip)
-{
-	u64 address = insn->disp;
-
-	if (insn->base >= 0)
-		address += gpr[insn->base];
-	if (insn->index >= 0)
-		address += gpr[insn->index] << insn->scale;
-	if (insn->rip_relative)
-		address += rip + insn->len;
-	return insn->addrsize == 8 ? address : address & (BIT(insn->addrsize * 8) - 1);
-}
-
-enum seg insn_segment(const struct insn *insn)
-{
-	if (insn->seg >= 0)
-		return insn->seg;
-	return insn->base == GPR_RSP || insn->base == GPR_RBP ? SEG_SS : SEG_DS;
 }

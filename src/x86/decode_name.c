@@ -49,18 +49,11 @@ struct name {
 	u8 op, form, special;
 };
 
-#define NAME(op, form)                      \
-	{                                   \
-		OP_##op, FORM_##form, PLAIN \
-	}
-#define SPECIAL(op, form, special)            \
-	{                                     \
-		OP_##op, FORM_##form, special \
-	}
-#define GROUP(n)                               \
-	{                                      \
-		OP_OTHER, FORM_NONE, GROUP_##n \
-	}
+/* clang-format off */
+#define NAME(op, form)		   {OP_##op, FORM_##form, PLAIN}
+#define SPECIAL(op, form, special) {OP_##op, FORM_##form, special}
+#define GROUP(n)		   {OP_OTHER, FORM_NONE, GROUP_##n}
+/* clang-format on */
 
 /* The first six of each eight opcodes up to 3F: rm with reg, reg with rm, accumulator with imm. */
 #define ALU(n, op)                                                                          \
@@ -162,7 +155,11 @@ static const struct name groups[][8] = {
 	[GROUP_7] = {SPECIAL(SGDT, RM, TABLE), SPECIAL(SIDT, RM, TABLE), SPECIAL(LGDT, RM, TABLE),
 		     SPECIAL(LIDT, RM, TABLE), SPECIAL(SMSW, RM, WORD_STORE),
 		     [6] = SPECIAL(LMSW, RM, WORD), [7] = NAME(INVLPG, RM)},
-	[GROUP_8] = {[4] = NAME(BT, RM_IMM),
+	[GROUP_8] = {{0},
+		     {0},
+		     {0},
+		     {0},
+		     NAME(BT, RM_IMM),
 		     NAME(BTS, RM_IMM),
 		     NAME(BTR, RM_IMM),
 		     NAME(BTC, RM_IMM)},
@@ -208,6 +205,16 @@ static void name_xchg(struct insn *insn)
 	insn->form = FORM_NONE;
 }
 
+/* MOVZX, MOVSX; MOVSXD, which is ARPL outside 64-bit code. */
+static void name_extend(struct insn *insn, u8 srcsize, enum code_size code)
+{
+	insn->srcsize = min(srcsize, insn->opsize);
+	if (srcsize == 4 && code != CODE_64) {
+		insn->op = OP_OTHER;
+		insn->form = FORM_NONE;
+	}
+}
+
 /* LOCK stands in for REX.R, AMD's way to CR8 without REX (APM vol. 3 "MOV CRn"). */
 static bool name_control(struct insn *insn)
 {
@@ -249,18 +256,9 @@ static int name_special(struct insn *insn, enum special special, enum code_size 
 		exists = insn->reg < 8;
 		break;
 	case EXTEND_BYTE:
-		insn->srcsize = 1;
-		return 0;
 	case EXTEND_WORD:
-		insn->srcsize = 2;
-		return 0;
 	case EXTEND_LONG:
-		if (insn->opsize == 8)
-			insn->srcsize = 4;
-		if (code != CODE_64) {
-			insn->op = OP_OTHER;
-			insn->form = FORM_NONE;
-		}
+		name_extend(insn, 1 << (special - EXTEND_BYTE), code);
 		return 0;
 	case XCHG_ACC:
 		name_xchg(insn);

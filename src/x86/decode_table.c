@@ -10,7 +10,7 @@
  *	1. what follows: attributes of the one-byte and the 0F map. Of the others, 0F38 has always a
  *	   ModRM byte and 0F3A a ModRM byte and an 8-bit immediate
  *	2. which opcodes exist with which mandatory prefix: one hexadecimal digit each
- *	3. where existence depends on the ModRM byte: groups, memory-only and register-only forms
+ *	3. where that depends on the ModRM byte: groups, memory-only and register-only forms
  *
  * Not here, because it does not change the length and only the processor can do something about
  * it: rules on VEX and EVEX fields (L, W, vvvv, masks) and on their operands.
@@ -113,6 +113,21 @@ const u64 insn_exists[TABLE_COUNT][16] = {
 		/* 80 */ 0xffffffffffffffff, 0xffffffffffffffff, 0xffffff00ffffffff, 0xffffffff4fffffff,
 		/* C0 */ 0xfff1333fffffffff, 0xa33333e333333333, 0x333333e333333333, 0x833333333333333f,
 	},
+	/*
+	 * 0F 01 with a register operand, where each ModRM byte is an instruction: ENCLV VMCALL
+	 * VMLAUNCH VMRESUME VMXOFF PCONFIG - - MONITOR MWAIT CLAC STAC TDCALL - - ENCLS; XGETBV XSETBV
+	 * - - VMFUNC XEND XTEST ENCLU VMRUN VMMCALL VMLOAD VMSAVE STGI CLGI SKINIT INVLPGA; SMSW (8)
+	 * SERIALIZE/SETSSBSY/XSUSLDTRK XRESLDTRK SAVEPREVSSP - - - RDPKRU WRPKRU; LMSW (8) - RDTSCP
+	 * MONITORX/MCOMMIT MWAITX CLZERO RDPRU INVLPGB TLBSYNC/PVALIDATE. APM vol. 3 appendix A, group
+	 * 7; SDM vol. 2D table A-6. With 1 the SDM says NP.
+	 */
+	[TABLE_0F01] = {
+		[0xc] = 0x1ffff100ff112001, 0x11001111ffffffff, 0xffffffffd8400011, 0xffffffff0f51ff19,
+	},
+	/* SEAMRET SEAMOPS SEAMCALL, UIRET TESTUI CLUI STUI, SWAPGS RMPUPDATE/RMPADJUST PSMASH */
+	[TABLE_0F01_64] = {
+		[0xc] = 0x0000000000000222, 0, 0x0000000000004444, 0x00000000f00000c4,
+	},
 	[TABLE_0F38] = {
 		/* 00 */ 0x3333333333330000, 0x2000220200003330, 0x2222220022220000, 0x2222220222222222,
 		/* 40 */ 0x2200000000000000, 0x0000000000000000, 0x0000000000000000, 0x0000000000000000,
@@ -203,207 +218,80 @@ const u64 insn_exists[TABLE_COUNT][16] = {
 /* ---- 3. where existence depends on the ModRM byte ------------------------------------------ */
 
 /*
- * For each value of ModRM's reg field, the set of mandatory prefixes with which the instruction
- * exists, in memory and in register form. The low digit holds for all code, the high digit adds
- * what only 64-bit code has.
+ * With which prefixes the instruction exists, as a digit for each value of ModRM's reg field: in
+ * memory, in registers, and in registers in 64-bit code only.
  */
 struct rule {
-	u8 mem[8], reg[8];
+	u32 mem, reg, reg64;
 };
 
-#define ALL(x)                         \
-	{                              \
-		x, x, x, x, x, x, x, x \
+#define ALL 0xffffffff
+#define MEMORY_ONLY       \
+	{                 \
+		ALL, 0, 0 \
 	}
-#define ANY   ALL(15)
-#define NEVER ALL(0)
+#define REGS_ONLY         \
+	{                 \
+		0, ALL, 0 \
+	}
 
-enum {
-	ALWAYS,
-	MEM_ONLY,
-	REG_ONLY,
-	MOV_FROM_SEG,
-	MOV_TO_SEG,
-	GROUP_1A,
-	GROUP_4,
-	GROUP_5,
-	GROUP_6,
-	GROUP_7,
-	GROUP_8,
-	GROUP_9,
-	GROUP_11,
-	GROUP_12_13,
-	GROUP_14,
-	GROUP_15,
-	MOV_HALF,
-	MOVQ2DQ,
-	SSE4A_IMM,
-	SSE4A,
-	MOVBE,
-	ADCX,
-	AES_WIDE,
-	AES_KL,
+/* clang-format off */
+static const struct rule rules_one[256] = {
+	[0x62] = MEMORY_ONLY, /* BOUND */
+	[0x8c] = {0xffffff00, 0xffffff00, 0}, /* MOV from a segment register: there are six; */
+	[0x8d] = MEMORY_ONLY, /* LEA */
+	[0x8e] = {0xf0ffff00, 0xf0ffff00, 0}, /* to one: not to CS */
+	[0x8f] = {0xf0000000, 0xf0000000, 0}, /* POP */
+	[0xc4 ... 0xc5] = MEMORY_ONLY, /* LES, LDS */
+	[0xc6 ... 0xc7] = {0xf0000000, 0xf0000000, 0}, /* MOV; XABORT and XBEGIN: insn_rule() */
+	[0xfe] = {0xff000000, 0xff000000, 0}, /* INC DEC */
+	[0xff] = {0xfffffff0, 0xfff0f0f0, 0}, /* INC DEC CALL CALLF JMP JMPF PUSH */
 };
 
-static const struct rule rules[] = {
-	[ALWAYS] = {ANY, ANY},
-	[MEM_ONLY] = {ANY, NEVER},
-	[REG_ONLY] = {NEVER, ANY},
-	/* there are six segment registers, and CS cannot be loaded */
-	[MOV_FROM_SEG] = {{15, 15, 15, 15, 15, 15}, {15, 15, 15, 15, 15, 15}},
-	[MOV_TO_SEG] = {{15, 0, 15, 15, 15, 15}, {15, 0, 15, 15, 15, 15}},
-	[GROUP_1A] = {{15}, {15}},
-	[GROUP_4] = {{15, 15}, {15, 15}},
-	/* far CALL and JMP take their target from memory */
-	[GROUP_5] = {{15, 15, 15, 15, 15, 15, 15}, {15, 15, 15, 0, 15, 0, 15}},
-	[GROUP_6] = {{15, 15, 15, 15, 15, 15}, {15, 15, 15, 15, 15, 15}},
-	/* RSTORSSP; in registers: group_7_reg */
-	[GROUP_7] = {{15, 15, 15, 15, 15, WITH_F3, 15, 15}, NEVER},
-	[GROUP_8] = {{0, 0, 0, 0, 15, 15, 15, 15}, {0, 0, 0, 0, 15, 15, 15, 15}},
-	/* CMPXCHG8B, XRSTORS XSAVEC XSAVES, VMPTRLD/VMCLEAR/VMXON VMPTRST;
-	   RDRAND/SENDUIPI RDSEED/RDPID */
-	[GROUP_9] = {{0, 15, 0, 1, 1, 1, WITH_NONE | WITH_66 | WITH_F3, 1},
-		     {[6] = WITH_NONE | WITH_66 | WITH_F3 << 4, WITH_NONE | WITH_66 | WITH_F3}},
-	/* MOV; XABORT and XBEGIN are C6 F8 and C7 F8 only: see insn_rule() */
-	[GROUP_11] = {{15}, {15}},
-	/* shifts of vectors by an immediate */
-	[GROUP_12_13] = {NEVER, {0, 0, 3, 0, 3, 0, 3, 0}},
-	[GROUP_14] = {NEVER, {0, 0, 3, WITH_66, 0, 0, 3, WITH_66}},
+static const struct rule rules_0f[256] = {
+	[0x00] = {0xffffff00, 0xffffff00, 0}, /* SLDT STR LLDT LTR VERR VERW */
+	[0x01] = {0xfffff4ff, 0, 0}, /* SGDT SIDT LGDT LIDT SMSW RSTORSSP LMSW INVLPG; TABLE_0F01 */
+	[0x12] = {ALL, 0xdddddddd, 0}, /* MOVLPS, MOVHLPS; MOVLPD only from memory */
+	[0x13] = MEMORY_ONLY, /* MOVLPS */
+	[0x16] = {ALL, 0xdddddddd, 0}, /* MOVHPS, MOVLHPS; MOVHPD */
+	[0x17] = MEMORY_ONLY, /* MOVHPS */
+	[0x2b] = MEMORY_ONLY, /* MOVNTPS */
+	[0x50] = REGS_ONLY, /* MOVMSKPS */
+	[0x71 ... 0x72] = {0, 0x00303030, 0}, /* groups 12 and 13: shifts by an immediate */
+	[0x73] = {0, 0x00320032, 0}, /* group 14 */
+	[0x78] = {0x11111111, 0xb9999999, 0}, /* VMREAD; EXTRQ, INSERTQ */
+	[0x79] = {0x11111111, 0xbbbbbbbb, 0}, /* VMWRITE; EXTRQ, INSERTQ */
 	/* FXSAVE FXRSTOR LDMXCSR STMXCSR XSAVE/PTWRITE XRSTOR XSAVEOPT/CLWB/CLRSSBSY
 	   CLFLUSH/CLFLUSHOPT; RDFSBASE RDGSBASE WRFSBASE WRGSBASE PTWRITE LFENCE/INCSSP
 	   MFENCE/TPAUSE/UMONITOR/UMWAIT SFENCE */
-	[GROUP_15] = {{1, 1, 1, 1, WITH_NONE | WITH_F3, 1, WITH_NONE | WITH_66 | WITH_F3,
-		       WITH_NONE | WITH_66},
-		      {WITH_F3 << 4, WITH_F3 << 4, WITH_F3 << 4, WITH_F3 << 4, WITH_F3,
-		       WITH_NONE | WITH_F3, 15, 1}},
-	/* MOVLPS and MOVHPS: with 66 (…PD) only from memory */
-	[MOV_HALF] = {ANY, ALL(WITH_NONE | WITH_F3 | WITH_F2)},
-	[MOVQ2DQ] = {ALL(WITH_66), ANY},
-	/* VMREAD; EXTRQ and INSERTQ with two immediates */
-	[SSE4A_IMM] = {ALL(WITH_NONE), {11, 9, 9, 9, 9, 9, 9, 9}},
-	[SSE4A] = {ALL(WITH_NONE), ALL(WITH_NONE | WITH_66 | WITH_F2)},
-	/* MOVBE, but CRC32; WRSS, but ADCX and ADOX; AESENC…KL, but AESENC… */
-	[MOVBE] = {ANY, ALL(WITH_F2)},
-	[ADCX] = {ANY, ALL(WITH_66 | WITH_F3)},
-	[AES_WIDE] = {{15, 15, 15, 15}, NEVER},
-	[AES_KL] = {ANY, ALL(WITH_66)},
+	[0xae] = {0x11115173, 0x000045f1, 0x44440000},
+	[0xb2] = MEMORY_ONLY, /* LSS */
+	[0xb4 ... 0xb5] = MEMORY_ONLY, /* LFS, LGS */
+	[0xba] = {0x0000ffff, 0x0000ffff, 0}, /* BT BTS BTR BTC */
+	[0xc3] = MEMORY_ONLY, /* MOVNTI */
+	[0xc5] = REGS_ONLY, /* PEXTRW */
+	/* CMPXCHG8B, XRSTORS XSAVEC XSAVES VMPTRLD/VMCLEAR/VMXON VMPTRST; RDRAND/SENDUIPI
+	   RDSEED/RDPID */
+	[0xc7] = {0x0f011171, 0x00000037, 0x00000040},
+	[0xd6] = {0x22222222, ALL, 0}, /* MOVQ; MOVDQ2Q, MOVQ2DQ */
+	[0xd7] = REGS_ONLY, /* PMOVMSKB */
+	[0xe7] = MEMORY_ONLY, /* MOVNTQ */
+	[0xf0] = MEMORY_ONLY, /* LDDQU */
+	[0xf7] = REGS_ONLY, /* MASKMOVQ */
 };
 
-/* The rules' places. */
-static const u8 rules_one[256] = {
-	[0x8c] = MOV_FROM_SEG,	    [0x8e] = MOV_TO_SEG, [0x8f] = GROUP_1A,
-	[0xc6 ... 0xc7] = GROUP_11, [0xfe] = GROUP_4,	 [0xff] = GROUP_5,
-	[0x62] = MEM_ONLY,	    [0x8d] = MEM_ONLY,	 [0xc4 ... 0xc5] = MEM_ONLY,
+static const struct rule rules_0f38[256] = {
+	[0x2a] = MEMORY_ONLY, /* MOVNTDQA */
+	[0x80 ... 0x82] = MEMORY_ONLY, /* INVEPT INVVPID INVPCID */
+	[0xd8] = {0xffff0000, 0, 0}, /* AESENCWIDE128KL and its like */
+	[0xdd ... 0xdf] = {ALL, 0x22222222, 0}, /* AESENCLAST…; AES…KL only from memory */
+	[0xf0 ... 0xf1] = {ALL, 0x88888888, 0}, /* CRC32; MOVBE only with memory */
+	[0xf5] = MEMORY_ONLY, /* WRUSS */
+	[0xf6] = {ALL, 0x66666666, 0}, /* ADCX, ADOX; WRSS only to memory */
+	[0xf8 ... 0xf9] = MEMORY_ONLY, /* MOVDIR64B ENQCMD, MOVDIRI */
+	[0xfa ... 0xfb] = REGS_ONLY, /* ENCODEKEY */
 };
-static const u8 rules_0f[256] = {
-	[0x00] = GROUP_6,  [0x01] = GROUP_7,   [0x12] = MOV_HALF,
-	[0x13] = MEM_ONLY, [0x16] = MOV_HALF,  [0x17] = MEM_ONLY,
-	[0x2b] = MEM_ONLY, [0x50] = REG_ONLY,  [0x71 ... 0x72] = GROUP_12_13,
-	[0x73] = GROUP_14, [0x78] = SSE4A_IMM, [0x79] = SSE4A,
-	[0xae] = GROUP_15, [0xb2] = MEM_ONLY,  [0xb4 ... 0xb5] = MEM_ONLY,
-	[0xba] = GROUP_8,  [0xc3] = MEM_ONLY,  [0xc5] = REG_ONLY,
-	[0xc7] = GROUP_9,  [0xd6] = MOVQ2DQ,   [0xd7] = REG_ONLY,
-	[0xe7] = MEM_ONLY, [0xf0] = MEM_ONLY,  [0xf7] = REG_ONLY,
-};
-static const u8 rules_0f38[256] = {
-	[0x2a] = MEM_ONLY,
-	[0x80 ... 0x82] = MEM_ONLY,
-	[0xd8] = AES_WIDE,
-	[0xdd ... 0xdf] = AES_KL,
-	[0xf0 ... 0xf1] = MOVBE,
-	[0xf5] = MEM_ONLY,
-	[0xf6] = ADCX,
-	[0xf8 ... 0xf9] = MEM_ONLY,
-	[0xfa ... 0xfb] = REG_ONLY,
-};
-
-static const u8 *const rule_maps[] = {
-	[MAP_ONE] = rules_one,
-	[MAP_0F] = rules_0f,
-	[MAP_0F38] = rules_0f38,
-};
-
-/*
- * Register forms of 0F 01, C0 to FF: each is an instruction of its own. Those for which the SDM
- * says NP, or that share an opcode, exist only with the given prefix. APM vol. 3 appendix A, group
- * 7; SDM vol. 2D table A-6.
- */
-static const u8 group_7_reg[64] = {
-	/* C0 ENCLV VMCALL VMLAUNCH VMRESUME VMXOFF PCONFIG */
-	1,
-	15,
-	15,
-	15,
-	15,
-	1,
-	0,
-	0,
-	/* C8 MONITOR MWAIT CLAC STAC TDCALL SEAMRET SEAMOPS ENCLS/SEAMCALL */
-	15,
-	15,
-	1,
-	1,
-	WITH_66,
-	WITH_66 << 4,
-	WITH_66 << 4,
-	WITH_NONE | WITH_66 << 4,
-	/* D0 XGETBV XSETBV - - VMFUNC XEND XTEST ENCLU */
-	1,
-	1,
-	0,
-	0,
-	1,
-	1,
-	1,
-	1,
-	/* D8 VMRUN VMMCALL VMLOAD VMSAVE STGI CLGI SKINIT INVLPGA */
-	15,
-	15,
-	15,
-	15,
-	15,
-	15,
-	15,
-	15,
-	/* E0 SMSW */
-	15,
-	15,
-	15,
-	15,
-	15,
-	15,
-	15,
-	15,
-	/* E8 SERIALIZE/SETSSBSY/XSUSLDTRK XRESLDTRK SAVEPREVSSP - UIRET TESTUI RDPKRU/CLUI
-	   WRPKRU/STUI */
-	WITH_NONE | WITH_F3 | WITH_F2,
-	WITH_F2,
-	WITH_F3,
-	0,
-	WITH_F3 << 4,
-	WITH_F3 << 4,
-	WITH_NONE | WITH_F3 << 4,
-	WITH_NONE | WITH_F3 << 4,
-	/* F0 LMSW */
-	15,
-	15,
-	15,
-	15,
-	15,
-	15,
-	15,
-	15,
-	/* F8 SWAPGS RDTSCP MONITORX/MCOMMIT MWAITX CLZERO RDPRU INVLPGB/RMPADJUST/RMPUPDATE
-	   TLBSYNC/PSMASH/PVALIDATE */
-	15 << 4,
-	15,
-	WITH_NONE | WITH_F3,
-	1,
-	15,
-	15,
-	WITH_NONE | (WITH_F3 | WITH_F2) << 4,
-	WITH_NONE | WITH_F2 | WITH_F3 << 4,
-};
+/* clang-format on */
 
 /* x87 instructions that exist: in memory, by reg field; in registers, by ModRM's low six bits. */
 static const u8 x87_mem[8] = {0xff, 0xfd, 0xff, 0xaf, 0xff, 0xdf, 0xff, 0xff};
@@ -419,22 +307,32 @@ static bool x87_exists(u8 opcode, u8 modrm)
 	return x87_reg[opcode & 7] >> modrm % 64 & 1;
 }
 
+static unsigned apply(const struct rule *rule, u8 modrm, enum code_size code)
+{
+	u32 digits = modrm < 0xc0 ? rule->mem : rule->reg;
+
+	if (modrm >= 0xc0 && code == CODE_64)
+		digits |= rule->reg64;
+	return digits >> (~modrm >> 3 & 7) * 4 & 15;
+}
+
 unsigned insn_rule(enum insn_map map, u8 opcode, u8 modrm, enum code_size code)
 {
-	const struct rule *rule;
-	u8 set;
+	const struct rule *rule = &rules_0f38[opcode];
 
-	/* those that ask for more of the byte than its reg field */
-	if (map == MAP_ONE && (opcode & 0xf8) == 0xd8)
-		return x87_exists(opcode, modrm) ? 15 : 0;
-	if (map == MAP_ONE && (opcode & 0xfe) == 0xc6 && modrm == 0xf8) /* XABORT, XBEGIN */
-		return 15;
-	if (map == MAP_0F3A) /* HRESET */
-		return opcode != 0xf0 || modrm == 0xc0 ? 15 : 0;
-
-	rule = &rules[rule_maps[map][opcode]];
-	set = (modrm < 0xc0 ? rule->mem : rule->reg)[modrm >> 3 & 7];
+	if (map == MAP_ONE) {
+		if ((opcode & 0xf8) == 0xd8)
+			return x87_exists(opcode, modrm) ? 15 : 0;
+		if ((opcode & 0xfe) == 0xc6 && modrm == 0xf8) /* XABORT, XBEGIN */
+			return 15;
+		return apply(&rules_one[opcode], modrm, code);
+	}
 	if (map == MAP_0F && opcode == 0x01 && modrm >= 0xc0)
-		set = group_7_reg[modrm & 63];
-	return code == CODE_64 ? set >> 4 | (set & 15) : set & 15;
+		return insn_prefixes(TABLE_0F01, modrm) |
+		       (code == CODE_64 ? insn_prefixes(TABLE_0F01_64, modrm) : 0);
+	if (map == MAP_0F)
+		return apply(&rules_0f[opcode], modrm, code);
+	if (map == MAP_0F3A) /* HRESET has but one operand */
+		return opcode != 0xf0 || modrm == 0xc0 ? 15 : 0;
+	return rule->mem | rule->reg ? apply(rule, modrm, code) : 15;
 }

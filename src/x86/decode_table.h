@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * decode_table.h: what the decoder's three files share: the opcode maps as tables (decode_table.c),
- * the reading of bytes (decode.c), and the names of what was read (decode_name.c). For them only.
+ * decode_table.h: what the decoder's four files share: the opcode maps as tables (decode_table.c),
+ * the reading of bytes (decode.c, decode_operand.c), and the names of what was read
+ * (decode_name.c). For them only.
  */
 #ifndef X86_DECODE_TABLE_H
 #define X86_DECODE_TABLE_H
@@ -57,6 +58,8 @@ extern const u8 insn_attr_0f[256];  /* the 0F map, also for VEX and EVEX */
 /* The tables, one for each map of each encoding. */
 enum insn_table {
 	TABLE_0F,
+	TABLE_0F01,    /* by ModRM; */
+	TABLE_0F01_64, /* in 64-bit code also these */
 	TABLE_0F38,
 	TABLE_0F3A,
 	TABLE_VEX_0F,
@@ -85,6 +88,68 @@ static inline unsigned insn_prefixes(enum insn_table table, u8 opcode)
 
 /* insn_rule() - the same for a legacy opcode that has ATTR_RULE, by its @modrm byte. */
 unsigned insn_rule(enum insn_map map, u8 opcode, u8 modrm, enum code_size code);
+
+/* ---- reading bytes ------------------------------------------------------------------------ */
+
+struct reader {
+	const u8 *at, *end;
+	struct insn *insn;
+	u8 code;   /* enum code_size */
+	u8 opsize; /* operand size in bytes as the prefixes say: 2, 4, 8 */
+	u8 with;   /* the mandatory prefix, one of WITH_… */
+	u8 rex;	   /* the bits W R X B, from REX, VEX, EVEX or XOP */
+	bool prefix_66;
+};
+
+#define REX_W 8
+
+/* What R, X and B add to a register's number. */
+static inline u8 rex_r(const struct reader *r)
+{
+	return r->rex << 1 & 8;
+}
+
+static inline u8 rex_x(const struct reader *r)
+{
+	return r->rex << 2 & 8;
+}
+
+static inline u8 rex_b(const struct reader *r)
+{
+	return r->rex << 3 & 8;
+}
+
+/*
+ * Take @n bytes, 1, 2, 4 or 8, as a little-endian number; false if there are fewer: -ENODATA then,
+ * which insn_decode() turns into -E2BIG if what there is was enough for any instruction.
+ */
+static inline bool take(struct reader *r, unsigned n, u64 *value)
+{
+	const u8 *p = r->at;
+
+	if (unlikely((size_t)(r->end - p) < n))
+		return false;
+	r->at = p + n;
+	switch (n) {
+	case 1:
+		*value = p[0];
+		break;
+	case 2:
+		*value = p[0] | p[1] << 8;
+		break;
+	default:
+		*value = p[0] | p[1] << 8 | p[2] << 16 | (u32)p[3] << 24;
+		if (n == 8)
+			*value |= (u64)(p[4] | p[5] << 8 | p[6] << 16 | (u32)p[7] << 24) << 32;
+	}
+	return true;
+}
+
+/* insn_read_modrm() - read ModRM, SIB and displacement; 0, -ENODATA, or -EINVAL by the rules. */
+int insn_read_modrm(struct reader *r, unsigned attr);
+
+/* insn_read_immediate() - read an immediate of @kind; 0, -ENODATA, or -EINVAL for 3DNow!. */
+int insn_read_immediate(struct reader *r, unsigned kind);
 
 /* ---- names (decode_name.c) ---------------------------------------------------------------- */
 

@@ -230,8 +230,8 @@ static int walk_long(const struct walk_regs *regs, const struct walk_mem *mem, u
 }
 
 /*
- * What must be zero in a directory pointer, which has neither permissions nor accessed bit. MOV CR3 has
- * checked that; the accessed bit is let pass, because QEMU's nested paging sets it afterwards.
+ * What must be zero in a directory pointer, which has neither permissions nor accessed bit. MOV CR3
+ * has checked that; the accessed bit is let pass, because QEMU's nested paging sets it afterwards.
  */
 #define PDPTE_RSVD (PTE_W | PTE_U | PTE_D | PTE_PS | PTE_G | 0xfffull << 52)
 

@@ -116,7 +116,7 @@ def _files() -> None:
         ("cut.bzImage", linux[:1_000_000], "", ["cut.bzImage", "cut short", "1000000"]),
         ("header.bzImage", linux[:600], "loader=linux", ["header.bzImage"]),
         ("old.bzImage", linux[:0x206] + b"\x01\x02" + linux[0x208:], "", ["old.bzImage", "2.01"]),
-        ("cut.elf", hello[: len(hello) // 3], "loader=multiboot", ["cut.elf"]),
+        ("cut.elf", hello[:0x1100], "loader=multiboot", ["cut.elf", "segment"]),
         ("text.elf", b"This is not a kernel.\n" * 100, "loader=multiboot", ["text.elf"]),
         ("text.bzImage", b"This is not a kernel.\n" * 100, "loader=linux", ["text.bzImage"]),
         ("high.bin", b"\xf4" * 4096, "loader=flat at=0x7ffffff000", ["high.bin", "0x7ffffff000"]),
@@ -147,9 +147,9 @@ def _memory() -> None:
     huge = _damaged("huge.img", b"\0" * (40 << 20))
     text = _boot("", [Module(_HELLO, "vm=a"), Module(huge, "for=a")], mem=32)
     _sentence(text, ["huge.img"], "a module of 40 MiB in a machine of 32 MiB")
-    text = _boot("", [Module(kernel, "vm=linux mem=64M"),
-                      Module(_damaged("large.img", b"\0" * (60 << 20)), "for=linux as=initrd")],
-                 mem=256)
+    text = _boot("", [Module(kernel, "vm=linux mem=128M"),
+                      Module(_damaged("large.img", b"\0" * (80 << 20)), "for=linux as=initrd")],
+                 mem=384)
     _sentence(text, ["large.img"], "an initrd that does not fit")
 
 
