@@ -92,6 +92,8 @@ int casita_main(void)
 	u8 status;
 	int vms;
 
+	if (BUILT_WITHOUT[0])
+		print("casita: built without%s\n", BUILT_WITHOUT);
 	status = read_cmdline();
 	if (status)
 		return status;

@@ -94,13 +94,11 @@ int vcpu_mmio_exit(struct vcpu *vcpu, const struct exit *exit)
 			       "there is no "
 			       "RAM, and nobody here can carry it out",
 			       insn.opcode, insn.map, (unsigned long long)exit->memory.gpa.a);
-	if (err == -EAGAIN)
-		return 0; /* a page fault on the way, given to the guest */
-	if (err < 0)
-		return err;
 	vcpu_set(vcpu, VREG_RSP, vcpu->gpr[GPR_RSP]);
-	vcpu_set(vcpu, VREG_RFLAGS, regs.rflags);
-	if (err == EMULATE_AGAIN)
-		return 0;
+	vcpu_set(vcpu, VREG_RFLAGS, regs.rflags); /* of a REP's last iteration, if it was cut short */
+	if (err == -EAGAIN || err == EMULATE_AGAIN)
+		return 0; /* a page fault on the way, given to the guest; or a long REP goes on */
+	if (err)
+		return err;
 	return cpu->advance(vcpu, vcpu_wrap(exit->rip + insn.len, vcpu_code_size(vcpu)));
 }

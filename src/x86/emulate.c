@@ -71,17 +71,6 @@ static void set_reg(struct work *w, unsigned reg, unsigned size, u64 value)
 
 #define ARITHMETIC_FLAGS (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
 
-/* What addition and subtraction carry out of each bit. */
-static u64 carries(u64 a, u64 b, u64 sum)
-{
-	return (a & b) | ((a | b) & ~sum);
-}
-
-static u64 borrows(u64 a, u64 b, u64 difference)
-{
-	return (~a & b) | ((~a | b) & difference);
-}
-
 /* The six flags from a result, the carries out of its bits, and the overflow in its highest bit. */
 static u64 flags_of(u64 result, u64 carry, u64 overflow, unsigned size)
 {
@@ -109,62 +98,46 @@ static u64 flags_of(u64 result, u64 carry, u64 overflow, unsigned size)
  */
 static u64 compute(enum insn_op op, u64 a, u64 b, unsigned size, u64 *flags)
 {
-	u64 carry_in = *flags & RFLAGS_CF;
-	u64 r = 0, set = 0;
+	u64 carry_in = op == OP_ADC || op == OP_SBB ? *flags & RFLAGS_CF : 0;
+	u64 r, carry = 0, overflow = 0;
 
 	switch (op) {
 	case OP_ADD:
-	case OP_XADD:
-		carry_in = 0;
-		/* fall through */
 	case OP_ADC:
+	case OP_XADD:
 		r = a + b + carry_in;
-		set = flags_of(r, carries(a, b, r), (a ^ r) & (b ^ r), size);
-		break;
-	case OP_SBB:
-		r = a - b - carry_in;
-		set = flags_of(r, borrows(a, b, r), (a ^ b) & (a ^ r), size);
+		carry = (a & b) | ((a | b) & ~r); /* what each bit carries into the next */
+		overflow = (a ^ r) & (b ^ r);
 		break;
 	case OP_OR:
 		r = a | b;
-		set = flags_of(r, 0, 0, size);
 		break;
 	case OP_AND:
 	case OP_TEST:
 		r = a & b;
-		set = flags_of(r, 0, 0, size);
 		break;
 	case OP_XOR:
 		r = a ^ b;
-		set = flags_of(r, 0, 0, size);
 		break;
-	default: /* SUB, CMP, CMPXCHG, CMPS, SCAS */
-		r = a - b;
-		set = flags_of(r, borrows(a, b, r), (a ^ b) & (a ^ r), size);
-		break;
+	default: /* SUB, SBB, CMP, CMPXCHG, CMPS, SCAS, NEG */
+		r = a - b - carry_in;
+		carry = (~a & b) | ((~a | b) & r); /* borrows */
+		overflow = (a ^ b) & (a ^ r);
 	}
-	*flags = (*flags & ~ARITHMETIC_FLAGS) | set;
+	*flags = (*flags & ~ARITHMETIC_FLAGS) | flags_of(r, carry, overflow, size);
 	return cut(r, size);
 }
 
 /* INC, DEC, NOT, NEG. */
 static u64 compute_one(enum insn_op op, u64 a, unsigned size, u64 *flags)
 {
-	u64 carry = *flags & RFLAGS_CF;
-	u64 r;
+	u64 carry = *flags & RFLAGS_CF, r;
 
-	switch (op) {
-	case OP_INC:
-		r = compute(OP_ADD, a, 1, size, flags);
-		break;
-	case OP_DEC:
-		r = compute(OP_SUB, a, 1, size, flags);
-		break;
-	case OP_NEG:
-		return compute(OP_SUB, 0, a, size, flags);
-	default:
+	if (op == OP_NOT)
 		return cut(~a, size);
-	}
+	if (op == OP_NEG)
+		return compute(OP_SUB, 0, a, size, flags);
+	r = compute(op == OP_INC ? OP_ADD : OP_SUB, a, 1, size, flags);
 	*flags = (*flags & ~RFLAGS_CF) | carry; /* INC and DEC do not touch it */
 	return r;
 }
@@ -201,7 +174,12 @@ static u64 other_operand(const struct work *w)
 
 /* ---- 4. instructions by their kind --------------------------------------------------------- */
 
-/* To a register: MOV, MOVZX, MOVSX. */
+static u64 swap_bytes(u64 value, unsigned size)
+{
+	return __builtin_bswap64(value) >> (64 - 8 * size);
+}
+
+/* MOV, MOVZX, MOVSX, MOVBE to a register. */
 static int load(struct work *w)
 {
 	const struct insn *insn = w->insn;
@@ -212,27 +190,20 @@ static int load(struct work *w)
 		return err;
 	if (insn->op == OP_MOVSX)
 		value = sign_extend(value, insn->srcsize);
+	else if (insn->op == OP_MOVBE)
+		value = swap_bytes(value, insn->srcsize);
 	set_reg(w, insn->form == FORM_ACC_MOFFS ? GPR_RAX : insn->reg, insn->opsize, value);
 	return 0;
 }
 
-static u64 swap_bytes(u64 value, unsigned size)
-{
-	return __builtin_bswap64(value) >> (64 - 8 * size);
-}
-
-static int movbe(struct work *w)
+/* MOV, MOVBE to memory. */
+static int store(struct work *w)
 {
 	const struct insn *insn = w->insn;
-	u64 value = 0;
-	int err;
+	u64 value = other_operand(w);
 
-	if (insn->form == FORM_RM_REG)
-		return write(w, insn->opsize, swap_bytes(other_operand(w), insn->opsize));
-	err = read(w, insn->opsize, false, &value);
-	if (!err)
-		set_reg(w, insn->reg, insn->opsize, swap_bytes(value, insn->opsize));
-	return err;
+	return write(w, insn->opsize,
+		     insn->op == OP_MOVBE ? swap_bytes(value, insn->opsize) : value);
 }
 
 /* ADD to XOR, CMP, TEST. */
@@ -445,15 +416,11 @@ int emulate(const struct insn *insn, struct emulate_regs *regs, const struct emu
 	w.seg = insn_segment(insn);
 	w.offset = insn_address(insn, regs->gpr, regs->rip);
 	switch (insn->op) {
-	case OP_MOV:
+	case OP_MOV ... OP_MOVSX:
+	case OP_MOVBE:
 		if (insn->form == FORM_REG_RM || insn->form == FORM_ACC_MOFFS)
 			return load(&w);
-		return write(&w, insn->opsize, other_operand(&w));
-	case OP_MOVZX:
-	case OP_MOVSX:
-		return load(&w);
-	case OP_MOVBE:
-		return movbe(&w);
+		return store(&w);
 	case OP_ADD ... OP_TEST:
 		return two_operands(&w);
 	case OP_INC ... OP_NEG:
@@ -468,6 +435,7 @@ int emulate(const struct insn *insn, struct emulate_regs *regs, const struct emu
 	}
 	return -ENOSYS;
 }
-_Static_assert(OP_SCAS == OP_MOVS + 4 && OP_TEST == OP_ADD + 8 && OP_NEG == OP_INC + 3 &&
-		       OP_BTC == OP_BT + 3,
-	       "MOVS STOS LODS CMPS SCAS; ADD … CMP TEST; INC DEC NOT NEG; BT BTS BTR BTC");
+_Static_assert(OP_MOVSX == OP_MOV + 2 && OP_SCAS == OP_MOVS + 4 && OP_TEST == OP_ADD + 8 &&
+		       OP_NEG == OP_INC + 3 && OP_BTC == OP_BT + 3,
+	       "MOV MOVZX MOVSX; MOVS STOS LODS CMPS SCAS; ADD … CMP TEST; INC DEC NOT NEG; BT BTS "
+	       "BTR BTC");

@@ -92,7 +92,7 @@ def _hang_up() -> None:
     """When the terminal goes away in the middle, so do the engines."""
     for engine in ("qemu", "bochs"):
         terminal = Terminal(["make", "-s", "run", f"ENGINE={engine}", "RUN=echo up; sleep 10000"])
-        terminal.wait_for("up\r\n")
+        terminal.wait_for("up\r")
         session = terminal.session
         expect(bool(_in_session(session)), f"{engine} runs outside of its terminal's session")
         terminal.hang_up()

@@ -8,7 +8,9 @@ import re
 
 from .harness import Failure, Result, Test, scratch, shell
 
-_TAP_LINE = re.compile(r"^(?P<ok>not ok|ok) \d+ - [^:]*:(?P<name>[^ ]*): (?P<message>.*)$")
+_TAP_LINE = re.compile(
+    r"^(?P<ok>not ok|ok) \d+ - [^:]*:(?P<name>[^:]*:[^: ]*): (?P<message>.*)$"
+)
 
 
 def _run() -> list[Result]:
@@ -23,7 +25,7 @@ def _run() -> list[Result]:
         match = _TAP_LINE.match(line)
         if match:
             failure = f"{match['message']}\n{run.stdout[-2000:]}"
-            name = match["name"].replace(":", ".")
+            name = match["name"].replace(":", ".").replace(" ", "-")
             results.append(Result(name, None if match["ok"] == "ok" else failure))
     planned = re.search(r"^1\.\.(\d+)$", text, re.MULTILINE)
     if not results or (planned and int(planned[1]) != len(results)):
