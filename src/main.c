@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * main.c: the door. host/ has brought the machine up; read which VMs are wanted, make them, run
- *them until all have stopped, and leave.
+ * them until all have stopped, and leave.
  *
  * Casita's own command line knows one word:
  *

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * real.h: probe.h for real mode: a visit to it from a 32-bit guest, to run a few instructions
- *there.
+ * there.
  *
  *	0x0000	the interrupt table: every vector goes to a stub of ours
  *	0x6000	struct real_state: registers on the way in and on the way out

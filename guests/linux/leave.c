@@ -9,7 +9,7 @@
  * Without ACPI Linux knows no switch to turn a PC off, and Debian's kernel has no /dev/port through
  * which a script could reach one. So this is a program. It first waits until the serial line has
  * sent everything. Where a port does nothing, the next way is tried; the last is Linux's own
- *restart.
+ * restart.
  */
 #include "syscall.h"
 

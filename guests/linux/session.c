@@ -5,8 +5,8 @@
  *	session PATH ARG…	run the program in a session of its own, with every signal heeded
  *
  * The first process starts the shell in the background, to be free to hear of `poweroff`, and a
- *shell lets what it starts there ignore Ctrl-C. Ignored signals stay ignored in all that follows,
- *so they must be set right before.
+ * shell lets what it starts there ignore Ctrl-C. Ignored signals stay ignored in all that follows,
+ * so they must be set right before.
  */
 #include "syscall.h"
 

@@ -14,8 +14,8 @@
  *	+3  LCR format of the line, and DLAB
  *	+4  MCR modem lines out: 0 DTR, 1 RTS, 2 OUT1, 3 OUT2;  4 loop back
  *	+5  LSR: 0 data ready, 1 overrun, 5 THR empty, 6 all sent
- *	+6  MSR modem lines in: 4 CTS, 5 DSR, 6 RI, 7 DCD; 3-0 which have changed since the last
- *read +7  SCR eight bits for anybody
+ *	+6  MSR modem lines in: 4 CTS, 5 DSR, 6 RI, 7 DCD; 3-0 which have changed since it was read
+ *	+7  SCR eight bits for anybody
  *
  * In a PC, OUT2 is the switch between the chip's interrupt output and IRQ4.
  *
@@ -26,10 +26,10 @@
  * time-out comes at once.
  *
  * Bytes wait in the console until the guest is listening: its receive interrupt is on and
- *connected, or it polls. Otherwise a Linux that tries out IER, empties the FIFO and reads RBR
- *before it is ready would lose what was typed while it was booting. Who writes reads LSR once a
- *byte, too; so a guest polls if, since it set up its interrupts or its FIFOs, it has read LSR eight
- *times oftener than it has written.
+ * connected, or it polls. Otherwise a Linux that tries out IER, empties the FIFO and reads RBR
+ * before it is ready would lose what was typed while it was booting. Who writes reads LSR once a
+ * byte, too; so a guest polls if, since it set up its interrupts or its FIFOs, it has read LSR eight
+ * times oftener than it has written.
  *
  * National Semiconductor PC16550D data sheet (TL/C/8652).
  */

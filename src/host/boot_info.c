@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * boot_info.c: what the Multiboot loader left for us (command line, modules, memory map), and
- *taking possession of the memory. Multiboot Specification 0.6.96 §3.3.
+ * taking possession of the memory. Multiboot Specification 0.6.96 §3.3.
  *
  * Nothing is copied: used[] names every byte that somebody needs, the page allocator keeps away
  * from them, and so the strings stay good for ever. The allocator gets the rest, except the first

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * report.c: what is said when Casita itself breaks. The report is made for reading: what happened
- *in words, the registers, the functions that led there; then the machine ends.
+ * in words, the registers, the functions that led there; then the machine ends.
  *
  * Casita carries the names of its functions in itself, so that a report needs no debugger.
  * It is linked twice (symbols.mk): symbols.awk turns the first link's symbols into the table, the

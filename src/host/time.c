@@ -4,9 +4,9 @@
  *
  * The clock is the processor's time stamp counter: one instruction to read. The timer is the local
  * APIC's, a counter; there is no periodic tick: if nothing is due, nothing happens. How fast the
- *two count is nowhere written, so it is measured once against the PIT (Intel 8254 data sheet),
- *whose rate every PC knows. The measuring is done asleep, because in Casita instructions are what
- *counts: a loop that polls for 20 ms is millions of them, HLT is one.
+ * two count is nowhere written, so it is measured once against the PIT (Intel 8254 data sheet),
+ * whose rate every PC knows. The measuring is done asleep, because in Casita instructions are what
+ * counts: a loop that polls for 20 ms is millions of them, HLT is one.
  *
  * Afterwards ticks and nanoseconds are converted by a multiplication and a shift by 32 bits:
  *

@@ -4,8 +4,8 @@
  * Multiboot Specification 0.6.96.
  *
  * Somewhere in the first 8 KiB of such a file stands a header: a magic number, flags, and a
- *checksum that makes the three add up to zero. The flags say what the kernel needs to be told, and
- *whether the header says where to put the file (flag 16) or that is left to its ELF headers. So:
+ * checksum that makes the three add up to zero. The flags say what the kernel needs to be told, and
+ * whether the header says where to put the file (flag 16) or that is left to its ELF headers. So:
  *
  *	1. find the header
  *	2. see that we understand its flags

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * nested.c: nested paging, where the processor translates the guest's physical addresses with a
- *second set of page tables. APM vol. 2 §15.25.
+ * second set of page tables. APM vol. 2 §15.25.
  *
  * The tables are built once, from the VM's memory map, with 2 MiB pages wherever guest and host
  * addresses allow it, so that RAM never costs an exit again. What the map does not have stays
- *absent: touching it is a nested page fault, and so becomes an access to a device or to nothing.
+ * absent: touching it is a nested page fault, and so becomes an access to a device or to nothing.
  *
  * The format is that of long-mode page tables. Every entry carries U/S: a nested access is a user
  * access (§15.25.5), whatever the guest itself is doing.

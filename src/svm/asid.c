@@ -10,8 +10,8 @@
  *	-------------------------------------	--------------------------------------------------
  *	of this round				nothing: TLB_CONTROL 0, translations are kept
  *	of an earlier round, or it has none	it is dealt the next number, unused in this round
- *	to be forgotten (svm_asid_renew)	the same: the old number's entries are never hit
- *again and no number is left			a new round: TLB_CONTROL 1 flushes all, deal from 1
+ *	to be forgotten (svm_asid_renew)	the same: the old number's entries are hit no more
+ *	and no number is left			a new round: TLB_CONTROL 1 flushes all, deal from 1
  *
  * So "flush this guest" costs no flush at all, and needs no flush-by-ASID feature.
  */

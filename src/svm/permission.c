@@ -3,7 +3,7 @@
  * permission.c: the two bit maps that say which ports and MSRs a guest may touch by itself.
  *
  * I/O map (APM vol. 2 §15.10.1): 12 KiB, one bit a port, set = exit. A wide access at the end of
- *the port range looks at bits beyond port 0xffff, hence the third page. We set them all.
+ * the port range looks at bits beyond port 0xffff, hence the third page. We set them all.
  *
  * MSR map (APM vol. 2 §15.11): 8 KiB, two bits an MSR, read then write, set = exit:
  *

@@ -23,10 +23,12 @@ extern struct svm_features svm_features;
 extern struct vmcb *svm_host_vmcb;
 
 /*
- * Exceptions that a guest may not take unseen: #DB and #AC can be raised endlessly by delivering
- * them, and then no interrupt gets through any more; #MC is the machine's, not the guest's.
+ * Exceptions that a guest may not take unseen: delivering #AC can raise #AC, endlessly, and then no
+ * interrupt gets through any more; #MC is the machine's, not the guest's. Delivering #DB can loop too,
+ * with a breakpoint on the stack that it uses. But Bochs 2.7 loses DR6.BS when #DB is intercepted, and
+ * raises the trap once more in the host; so #DB is not intercepted, and DR7 should be watched instead.
  */
-#define SVM_ALWAYS_EXCEPTIONS (BIT(VEC_DB) | BIT(VEC_AC) | BIT(VEC_MC))
+#define SVM_ALWAYS_EXCEPTIONS (BIT(VEC_AC) | BIT(VEC_MC))
 
 struct svm_vcpu {
 	struct vmcb *vmcb;

@@ -24,9 +24,12 @@ enum code_size vcpu_code_size(struct vcpu *vcpu)
 	return (cs.attrib & SEG_DB) ? CODE_32 : CODE_16;
 }
 
+/* An entry of 4 bytes is looked for as half of one of 8, which never crosses the end of RAM. */
 static void *table_entry(void *opaque, gpa_t gpa)
 {
-	return vm_ptr(opaque, GPA(gpa.a & ~7ull), 8) ? vm_ptr(opaque, gpa, 4) : NULL;
+	u8 *p = vm_ptr(opaque, GPA(gpa.a & ~7ull), 8);
+
+	return p ? p + (gpa.a & 7) : NULL;
 }
 
 int vcpu_translate(struct vcpu *vcpu, gva_t gva, u32 access, struct walk *walk)

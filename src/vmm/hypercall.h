@@ -3,9 +3,9 @@
  * hypercall.h: what a guest may ask its monitor.
  *
  * VMMCALL (VMCALL on Intel) with the number in RAX and arguments in RBX, RCX, RDX, RSI; the result
- *is in RAX, an errno if negative; all other registers are kept. A guest knows that it may ask from
+ * is in RAX, an errno if negative; all other registers are kept. A guest knows that it may ask from
  * CPUID leaf 0x40000000, whose EBX, ECX, EDX spell "Casita VMM  "; leaf 0x40000001 EAX is the
- *version of this list.
+ * version of this list.
  *
  *	number	name	arguments	result
  *	0	version	-		1
@@ -13,7 +13,7 @@
  *	2	exit	RBX: status	does not return; the VM stops with that status, 0-255
  *
  * Numbers that nobody knows give -ENOSYS. Only the guest's kernel may ask: elsewhere it is #UD, as
- *on a processor without the instruction.
+ * on a processor without the instruction.
  */
 #ifndef VMM_HYPERCALL_H
 #define VMM_HYPERCALL_H

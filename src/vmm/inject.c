@@ -6,10 +6,10 @@
  * checks it makes for real ones. External interrupts stand on a virtual INTR pin instead, because
  * they may have to wait for the guest's IF:
  *
- *	before an entry	The controller's INTR wire is up: put the vector it would give now on the
- *pin. the guest runs	Its processor takes the vector when it may.
- *	after the exit	It was taken: now tell the controller (the INTA cycle). It was not: the wire
- *may look different at the next entry, so the pin is set anew each time.
+ *	before an entry	The controller's INTR wire is up: the vector it would give now goes on the pin.
+ *	the guest runs	Its processor takes the vector when it may.
+ *	after the exit	It was taken: now tell the controller (the INTA cycle). It was not: the wire may
+ *			look different at the next entry, so the pin is set anew each time.
  *
  * A vector that the guest has taken can come back: delivering it touched the guest's IDT or stack,
  * that needed us, and the exit cut the delivery short. It has been acknowledged, so the controller

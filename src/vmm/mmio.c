@@ -95,7 +95,8 @@ int vcpu_mmio_exit(struct vcpu *vcpu, const struct exit *exit)
 			       "RAM, and nobody here can carry it out",
 			       insn.opcode, insn.map, (unsigned long long)exit->memory.gpa.a);
 	vcpu_set(vcpu, VREG_RSP, vcpu->gpr[GPR_RSP]);
-	vcpu_set(vcpu, VREG_RFLAGS, regs.rflags); /* of a REP's last iteration, if it was cut short */
+	vcpu_set(vcpu, VREG_RFLAGS,
+		 regs.rflags); /* of a REP's last iteration, if it was cut short */
 	if (err == -EAGAIN || err == EMULATE_AGAIN)
 		return 0; /* a page fault on the way, given to the guest; or a long REP goes on */
 	if (err)

@@ -3,9 +3,9 @@
  * decode_table.c: the opcode maps of the manuals as tables.
  *
  * Two questions about every opcode: what follows it, and does it exist. An opcode exists if AMD's
- *or Intel's manual has it, or every processor executes it unmentioned (SALC, the x87 aliases), as
- *of 2022; whether this processor has the feature is CPUID's business, not ours. APM vol. 3 appendix
- *A; SDM vol. 2D appendix A.
+ * or Intel's manual has it, or every processor executes it unmentioned (SALC, the x87 aliases), as
+ * of 2022; whether this processor has the feature is CPUID's business, not ours. APM vol. 3 appendix
+ * A; SDM vol. 2D appendix A.
  *
  *	1. what follows: attributes of the one-byte and the 0F map. Of the others, 0F38 has always a
  *	   ModRM byte and 0F3A a ModRM byte and an 8-bit immediate

@@ -9,8 +9,8 @@
  *	32-bit			10 + 10 + 12 bits, 4-byte entries
  *
  * and an entry above the lowest level with PS set ends it early, with a large page. What the
- *address may be used for is then a matter of all entries together: it is writable if every one says
- *so, and not executable if any says so. Therefore their AND and their OR are all that need be kept.
+ * address may be used for is then a matter of all entries together: it is writable if every one says
+ * so, and not executable if any says so. Therefore their AND and their OR are all that need be kept.
  *
  *	1. may the access be made? If not: the error code
  *	2. accessed and dirty bits

@@ -10,8 +10,8 @@
  * length, and, for those that exist, name, operand sizes, memory operand, registers and immediates.
  * Where the two differ, the manuals decide; a difference that they decide for us is in the list
  * `accepted` with its reason, and the run says how often each was met. Any other is printed, and
- *the exit status is 1. Capstone is asked as well in code (not in random strings, of which it knows
- *too little), and differences from it are counted only, because it is wrong about too much.
+ * the exit status is 1. Capstone is asked as well in code (not in random strings, of which it knows
+ * too little), and differences from it are counted only, because it is wrong about too much.
  *
  * The decoder's input lies at the end of a heap block of the exact size, so that AddressSanitizer
  * catches a byte read too many; and each string is decoded a second time cut short.

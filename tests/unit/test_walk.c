@@ -8,7 +8,7 @@
  *
  * The tests of permissions go through every combination of entry bits, registers and accesses, and
  * ask a second opinion, may(), that is written down from the manuals' tables without regard to
- *speed.
+ * speed.
  */
 #define _GNU_SOURCE /* memfd_create */
 #include <signal.h>
