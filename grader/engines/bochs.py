@@ -25,9 +25,9 @@ _STDOUT = "bochs.stdout"
 _SHUTDOWN = b"Shutdown port: shutdown requested"
 _FAREWELL = b"=" * 72 + b"\nBochs is exiting with the following message:\n"
 _CTRL_A = 0x01
-# Instructions a second of the machine's time: about what Bochs reaches, so that its time and the
-# clock on the wall do not drift far apart.
-_IPS = 50_000_000
+# Instructions a second of the machine's time: about what Bochs reaches; for people, more than that,
+# so that the machine's time does not hold it up while it is busy.
+_IPS, _IPS_REAL_TIME = 50_000_000, 100_000_000
 _FIXED_DATE = 1767225600  # 2026-01-01
 # A guest's triple fault is a panic to Bochs before it is an exit to the guest's monitor. Its debugger
 # stops then, and is told to continue; this often, so that a machine that is dead comes to an end.
@@ -48,6 +48,7 @@ port_e9_hack: enabled=1
 log: {log}
 panic: action=fatal, cpu0=report
 speaker: enabled=0
+sound: waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy
 """
 
 
@@ -56,7 +57,7 @@ def bochsrc(machine: Machine, disk_bytes: int, line: str) -> str:
     text = _BOCHSRC.format(
         mem=machine.mem,
         model=_model(machine),
-        ips=_IPS,
+        ips=_IPS_REAL_TIME if machine.real_time else _IPS,
         sync="slowdown" if machine.real_time else "none",
         time0="utc" if machine.real_time else _FIXED_DATE,
         cylinders=disk_bytes // 512 // _DISK_SECTORS_PER_CYLINDER,

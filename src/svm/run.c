@@ -152,6 +152,10 @@ static inline void world_switch(u64 *gpr, struct vmcb *vmcb, struct vmcb *host)
 			   "r15", "memory", "cc");
 }
 
+/*
+ * A host interrupt ends the guest's run whatever the guest's IF is, says the manual (§15.21.1); Bochs's
+ * does not if the guest was entered with IF clear. So after an exit from there, pending ones are let in.
+ */
 void svm_run(struct vcpu *vcpu)
 {
 	struct svm_vcpu *s = svm_of(vcpu);
@@ -167,6 +171,8 @@ void svm_run(struct vcpu *vcpu)
 		decode_exit(vcpu, vmcb, exit);
 		if (likely(exit->kind != EXIT_REFUSED))
 			vmcb->event_inj = 0; /* delivered, or told of in exit_int_info */
+		if (!(vmcb->rflags & RFLAGS_IF))
+			vcpu->requests |= REQUEST_HOST; /* see below */
 		trace_exit(vcpu->vm, exit);
 		exit_dispatch(vcpu, exit);
 	} while (likely(!vcpu->requests));

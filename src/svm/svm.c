@@ -55,6 +55,7 @@ static bool svm_present(const char **why)
 	svm_features.asids = r.ebx;
 	svm_features.nested_paging = r.edx & CPUID_EDX_NP;
 	svm_features.next_rip = r.edx & CPUID_EDX_NRIP;
+	svm_features.inject_irq = svm_features.next_rip; /* QEMU's TCG has neither */
 	return true;
 }
 
@@ -111,6 +112,7 @@ static int svm_inject(struct vcpu *vcpu, const struct event *event)
 								   << SVM_EVENT_ERROR_SHIFT;
 	if (event->kind == EVENT_EXCEPTION && event->vector == VEC_PF)
 		vmcb->cr2 = event->address;
+	svm_set_cr2(event->address); /* Bochs's VMRUN does not load it */
 	return 0;
 }
 
@@ -122,17 +124,30 @@ static void svm_take_back(struct vcpu *vcpu, struct event *event)
 	vmcb->event_inj = 0;
 }
 
+static bool may_take_irq(const struct vmcb *vmcb)
+{
+	return vmcb->rflags & RFLAGS_IF && !(vmcb->int_state & SVM_INT_SHADOW) &&
+	       !(vmcb->event_inj & SVM_EVENT_VALID);
+}
+
 /*
- * External interrupts go through V_IRQ, a virtual INTR pin (APM vol. 2 §15.21.4): the processor
- * takes the vector when the guest's IF and interrupt shadow allow it and lowers the pin itself, so
- * no exit is needed to wait for that moment.
+ * An external interrupt that the guest may take at once is injected. For one that has to wait there is
+ * V_IRQ, a virtual INTR pin (APM vol. 2 §15.21.4): the processor takes the vector when the guest's IF
+ * and interrupt shadow allow it and lowers the pin itself, so no exit is needed to wait for that.
+ *
+ *	QEMU	delivers an injected external interrupt twice under -icount: the pin serves for both
+ *	Bochs	does not look at the pin when a guest is entered with IF set, only when IF changes
  */
 static void svm_offer_irq(struct vcpu *vcpu, int vector)
 {
 	struct vmcb *vmcb = vmcb_of(vcpu);
 
 	vmcb->vintr = (vmcb->vintr & SVM_V_TPR) | SVM_V_INTR_MASKING;
-	if (vector >= 0)
+	if (vector < 0)
+		return;
+	if (svm_features.inject_irq && may_take_irq(vmcb))
+		vmcb->event_inj = SVM_EVENT_VALID | SVM_EVENT_INTR | vector;
+	else
 		vmcb->vintr |= SVM_V_IRQ | SVM_V_INTR_PRIO | SVM_V_IGN_TPR |
 			       (u64)vector << SVM_V_VECTOR_SHIFT;
 }

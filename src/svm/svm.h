@@ -14,7 +14,8 @@
 struct svm_features {
 	bool nested_paging;
 	bool next_rip;
-	u32 asids; /* 0 to asids - 1; 0 is the host */
+	bool inject_irq; /* not from CPUID: see svm_offer_irq() */
+	u32 asids;	 /* 0 to asids - 1; 0 is the host */
 	u32 revision;
 };
 extern struct svm_features svm_features;
@@ -61,6 +62,8 @@ bool svm_first_check(struct vcpu *vcpu);
 
 /** svm_vmsave() - save the host's part of what VMLOAD and VMSAVE move. */
 void svm_vmsave(struct vmcb *host_vmcb);
+/** svm_set_cr2() - the processor's own CR2, which is nobody's while Casita runs. */
+void svm_set_cr2(u64 value);
 
 /** svm_run() - run the guest and deal with its exits, until something is requested (run.c). */
 void svm_run(struct vcpu *vcpu);

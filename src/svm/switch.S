@@ -92,4 +92,11 @@ svm_vmsave:				/* rdi = host_vmcb */
 	ret
 	.size svm_vmsave, . - svm_vmsave
 
+	.globl svm_set_cr2
+	.type svm_set_cr2, @function
+svm_set_cr2:				/* rdi = value */
+	mov	%rdi, %cr2
+	ret
+	.size svm_set_cr2, . - svm_set_cr2
+
 	.section .note.GNU-stack, "", @progbits

@@ -116,7 +116,7 @@ __slow void irq_offer(struct vcpu *vcpu)
 		vector = -1;
 		timer_arm(&retry, host_now() + SHADOW_RETRY_NS);
 	}
-	if (vector == vcpu->offered)
+	if (vector < 0 && vcpu->offered < 0)
 		return;
 	cpu->offer_irq(vcpu, vector);
 	vcpu->offered = vector;

@@ -29,10 +29,12 @@ def _session(engine: str) -> None:
         terminal.wait_for(f"{len(long) + 1}\r")
         terminal.wait_for(_PROMPT)
         terminal.type("sh -c 'echo start''ed; sleep 1000'\r")
-        terminal.wait_for("started\r")  # by now the terminal is the command's, and so is Ctrl-C
+        terminal.wait_for("started\r")  # before that, the shell's line editor has the terminal
         terminal.type(_CTRL_C)
         terminal.wait_for(_PROMPT)
-        terminal.type("cat > /tmp/typed\rone\rtwo\r" + _CTRL_D)
+        terminal.type("sh -c 'echo rea''dy; cat > /tmp/typed'\r")
+        terminal.wait_for("ready\r")
+        terminal.type("one\rtwo\r" + _CTRL_D)
         terminal.wait_for(_PROMPT)
         terminal.type("wc -l < /tmp/typed; stty size; jobs; exit 3\r")
         terminal.wait_for("2\r")

@@ -43,6 +43,13 @@ void fake_world_switch(u64 *gpr, struct vmcb *vmcb, struct vmcb *host)
 		guest();
 }
 
+static u64 processor_cr2;
+
+void svm_set_cr2(u64 value)
+{
+	processor_cr2 = value;
+}
+
 void svm_vmsave(struct vmcb *host_vmcb)
 {
 	(void)host_vmcb;
@@ -225,6 +232,7 @@ START_TEST(events_are_injected_and_gone)
 	ck_assert_uint_eq(v->cr2, 0);
 	vcpu_page_fault(vcpu, GVA(0x7000), 4);
 	ck_assert_uint_eq(v->cr2, 0x7000);
+	ck_assert_uint_eq(processor_cr2, 0x7000);
 }
 END_TEST
 
