@@ -103,9 +103,12 @@ def main() -> int:
         for part in PARTS:
             print("\n".join(f"{part}.{test.name}" for test in _load(part)))
         return 0
-    os.environ.update(run_environment())
-    build_all()
     chosen = _choose(words)
+    os.environ.update(run_environment())
+    failure = build_all()
+    if failure:
+        print(f"FAIL make: {failure}\n0 passed, 1 failed")
+        return 1
     progress = _Progress(chosen)
     start = time.monotonic()
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:

@@ -31,12 +31,20 @@ static struct segment *seg_at(struct vcpu *vcpu, enum seg seg)
 	return (struct segment *)((char *)vmcb_of(vcpu) + seg_offset[seg]);
 }
 
-/* EFER.SVME must be set while a guest runs, and the guest must not see it. */
+/*
+ * The guest must not see EFER.SVME, which must be set while it runs. LMA always is what LME and CR0.PG
+ * make it, so that is what is told: Bochs has cleared it already when it exits for a write of CR0.PG.
+ */
+static u64 guest_efer(const struct vmcb *vmcb)
+{
+	u64 lma = vmcb->efer & EFER_LME && vmcb->cr0 & CR0_PG ? EFER_LMA : 0;
+
+	return (vmcb->efer & ~(EFER_SVME | EFER_LMA)) | lma;
+}
+
 u64 svm_get(struct vcpu *vcpu, enum vreg reg)
 {
-	u64 value = *reg_at(vcpu, reg);
-
-	return reg == VREG_EFER ? value & ~EFER_SVME : value;
+	return reg == VREG_EFER ? guest_efer(vmcb_of(vcpu)) : *reg_at(vcpu, reg);
 }
 
 void svm_set(struct vcpu *vcpu, enum vreg reg, u64 value)
@@ -88,7 +96,7 @@ void svm_get_walk(struct vcpu *vcpu, struct walk_regs *regs)
 	regs->cr0 = vmcb->cr0;
 	regs->cr3 = vmcb->cr3;
 	regs->cr4 = vmcb->cr4;
-	regs->efer = vmcb->efer;
+	regs->efer = guest_efer(vmcb);
 	regs->rflags = vmcb->rflags;
 	regs->cpl = vmcb->cpl;
 	regs->phys_bits = vcpu->vm->phys_bits;

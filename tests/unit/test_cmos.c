@@ -236,8 +236,10 @@ START_TEST(a_released_divider_updates_after_half_a_second)
 	ck_assert_uint_eq(get(SECOND), 0x32);
 
 	put(B, HOURS_24 | SET); /* and in the other order */
-	put(A, DIVIDER_HELD | 6);
+	put(A, 0x66);		/* 6 holds it as well as 7 */
 	put(SECOND, 0x40);
+	fake_run(777 * MS);
+	ck_assert_uint_eq(get(A), 0x66);
 	put(A, DIVIDER_ON | 6);
 	fake_run(100 * MS);
 	put(B, HOURS_24);
@@ -322,9 +324,13 @@ START_TEST(it_knows_the_memory)
 		u64 ram;
 		unsigned above_1m, above_16m;
 	} sizes[] = {
-		{640 * KIB, 0, 0},	     {MIB, 0, 0},
-		{16 * MIB, 15 * 1024, 0},    {64 * MIB, 63 * 1024, 48 * 16},
-		{65 * MIB, 0xffff, 49 * 16}, {256 * MIB, 0xffff, 240 * 16},
+		{640 * KIB, 0, 0},
+		{MIB, 0, 0},
+		{16 * MIB, 15 * 1024, 0},
+		{17 * MIB, 16 * 1024, 16},
+		{64 * MIB, 63 * 1024, 48 * 16},
+		{65 * MIB, 0xffff, 49 * 16},
+		{256 * MIB, 0xffff, 240 * 16},
 		{8 * GIB, 0xffff, 0xffff},
 	};
 
@@ -380,6 +386,28 @@ START_TEST(update_ended_interrupts)
 }
 END_TEST
 
+/* A host that is late: the flags are right when they are read, though no timer has run. */
+START_TEST(flags_do_not_wait_for_timers)
+{
+	put(B, HOURS_24 | UPDATE);
+	fake_skip(FAKE_SECOND);
+	ck_assert(!irq());
+	ck_assert_uint_eq(get(C), IRQF | PERIODIC | UPDATE);
+	ck_assert(!irq());
+	ck_assert_uint_eq(get(C), 0);
+}
+END_TEST
+
+START_TEST(a_clock_made_later_has_no_old_flags)
+{
+	fake_run(10 * FAKE_SECOND);
+	for (u16 port = 0x70; port < 0x72; port++)
+		f.vm.hooks.io_index[port] = 0;
+	ck_assert_int_eq(f.devices[0]->create(&f.vm), 0);
+	ck_assert_uint_eq(get(C), 0);
+}
+END_TEST
+
 START_TEST(enabling_what_has_happened_interrupts_at_once)
 {
 	fake_run(FAKE_SECOND);
@@ -417,9 +445,16 @@ START_TEST(periodic_interrupts_have_fifteen_rates)
 		get(C);
 		ck_assert_uint_eq(interrupts_in(2 * FAKE_SECOND), 2 * hz[rate]);
 	}
-	put(A, DIVIDER_HELD | 6);
+	fake_run(100 * MS);
+	put(B, HOURS_24 | PERIODIC | SET); /* without the calendar they go on */
+	ck_assert_uint_ge(interrupts_in(FAKE_SECOND), 2);
+	put(A, DIVIDER_HELD | 15);
 	get(C);
 	ck_assert_uint_eq(interrupts_in(FAKE_SECOND), 0);
+	put(A, DIVIDER_ON | 15); /* the first one is due half a second from here */
+	ck_assert_uint_eq(get(C), 0);
+	put(A, DIVIDER_HELD | 6);
+	put(B, HOURS_24 | PERIODIC);
 	put(A, DIVIDER_ON | 15);
 	ck_assert_uint_eq(interrupts_in(FAKE_SECOND), 2);
 }
@@ -553,6 +588,8 @@ static Suite *cmos_suite(void)
 	tcase_add_test(t, it_knows_the_memory);
 	tcase_add_test(t, flags_are_set_without_interrupts);
 	tcase_add_test(t, update_ended_interrupts);
+	tcase_add_test(t, flags_do_not_wait_for_timers);
+	tcase_add_test(t, a_clock_made_later_has_no_old_flags);
 	tcase_add_test(t, enabling_what_has_happened_interrupts_at_once);
 	tcase_add_test(t, periodic_interrupts_have_fifteen_rates);
 	tcase_add_test(t, an_unread_interrupt_costs_nothing);

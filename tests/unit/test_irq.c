@@ -154,7 +154,8 @@ START_TEST(it_is_acknowledged_when_it_is_taken)
 	enter();
 	ck_assert_int_eq(m.cpu.irq, 0x20);
 	ck_assert_uint_eq(chip.acks, 0);
-	ck_assert_uint_eq(m.cpu.offers, 3); /* each time anew: what may be done with it has changed */
+	ck_assert_uint_eq(m.cpu.offers,
+			  3); /* each time anew: what may be done with it has changed */
 	leave(true);
 	ck_assert_uint_eq(chip.acks, 1);
 	enter();
