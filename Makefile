@@ -54,6 +54,7 @@ setup-check:
 	@grader/setup.sh check
 
 doctor:
+	@test -x $(PYTHON) || { echo "python3 is missing: run make setup"; exit 1; }
 	@$(PYTHON) grader/doctor.py
 
 docs:

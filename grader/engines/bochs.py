@@ -8,6 +8,7 @@ debugger, always part of Debian's build, is told to continue.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -57,7 +58,7 @@ def bochsrc(machine: Machine, disk_bytes: int, line: str) -> str:
     text = _BOCHSRC.format(
         mem=machine.mem,
         model=_model(machine),
-        ips=_IPS_REAL_TIME if machine.real_time else _IPS,
+        ips=_ips(machine),
         sync="slowdown" if machine.real_time else "none",
         time0="utc" if machine.real_time else _FIXED_DATE,
         cylinders=disk_bytes // 512 // _DISK_SECTORS_PER_CYLINDER,
@@ -65,6 +66,10 @@ def bochsrc(machine: Machine, disk_bytes: int, line: str) -> str:
         log=_LOG,
     )
     return text + "".join(f"{line}\n" for line in machine.extra)
+
+
+def _ips(machine: Machine) -> int:
+    return _IPS_REAL_TIME if machine.real_time else _IPS
 
 
 def _model(machine: Machine) -> str:
@@ -124,6 +129,11 @@ class BochsSession(Session):
         log = directory / _LOG
         stdout = (directory / _STDOUT).read_bytes()
         return _debugcon(stdout), log.read_bytes() if log.exists() else b""
+
+    def machine_seconds(self) -> float | None:
+        """From the last place where the debugger stopped: "(0).[ticks] …"."""
+        stops = re.findall(rb"^\(0\)\.\[(\d+)\]", (self.boot.directory / _STDOUT).read_bytes(), re.M)
+        return int(stops[-1]) / _ips(self.boot.machine) if stops else None
 
     def translate(self, typed: bytes) -> bytes | None:
         """Ctrl-A x leaves, as in QEMU; Ctrl-A twice sends one."""

@@ -83,4 +83,5 @@ class Outcome:
     serial: bytes
     debugcon: bytes  # what was written to port 0xe9
     log: bytes  # Bochs's log, or what QEMU said on stderr
-    seconds: float
+    seconds: float  # on the clock on the wall
+    machine_seconds: float | None = None  # on the machine's own clock, since it was switched on: Bochs

@@ -45,6 +45,10 @@ class Session(ABC):
     def logs(self) -> tuple[bytes, bytes]:
         """Outcome.debugcon and Outcome.log."""
 
+    def machine_seconds(self) -> float | None:
+        """Outcome.machine_seconds."""
+        return None
+
     def close(self) -> None:
         """Called after the process has ended."""
 
@@ -69,7 +73,8 @@ class Session(ABC):
         status = None
         if end is End.EXITED:
             end, status = self.judge(process.returncode)
-        return Outcome(end, status, bytes(serial), *self.logs(), time.monotonic() - begin)
+        seconds = time.monotonic() - begin
+        return Outcome(end, status, bytes(serial), *self.logs(), seconds, self.machine_seconds())
 
     def _pump(
         self,

@@ -44,15 +44,14 @@
 static u8 ring[256];
 static u8 taken, filled;
 
+/* What finds no room stays in the chip, and is fetched when the ring has been read empty. */
 static void receive(void)
 {
 	u8 status;
 
-	while ((status = inb(UART_LSR)) & LSR_RECEIVED && status != LSR_NO_CHIP) {
-		ring[filled] = inb(UART_DATA);
-		if ((u8)(filled + 1) != taken)
-			filled++; /* else: full, the byte is lost */
-	}
+	while ((u8)(filled + 1) != taken && (status = inb(UART_LSR)) & LSR_RECEIVED &&
+	       status != LSR_NO_CHIP)
+		ring[filled++] = inb(UART_DATA);
 }
 
 /* ---- 2. output ---------------------------------------------------------------------------- */
@@ -116,5 +115,7 @@ void console_init_input(void)
 
 int console_read(void)
 {
+	if (taken == filled)
+		receive();
 	return taken == filled ? -1 : ring[taken++];
 }

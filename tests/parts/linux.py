@@ -6,7 +6,10 @@ from __future__ import annotations
 import re
 from functools import partial
 
-from .harness import Failure, Test, expect, expect_in, make_run
+import linux
+from common import BUILD, scratch_directory
+from engines import Machine, Module, boot
+from .harness import BACKSTOP, Failure, Test, expect, expect_in, make_run
 
 _SEQ_MD5 = "dea9193b768319cbb4ff1a137ac03113"  # of seq 1 100000
 
@@ -54,6 +57,35 @@ def _boot(engine: str) -> None:
     expect(seen["time"] in ("slept 5\n", "slept 6\n"), "sleep 5 by the guest's own clock", seen["time"])
 
 
+def _machine_time(commands: str) -> tuple[float, str]:
+    """How long the commands take on the clock of a machine that never waits, and what they say."""
+    with scratch_directory() as directory:
+        initramfs = directory / "initramfs"
+        userland = linux.initramfs().read_bytes()
+        initramfs.write_bytes(linux.with_commands(userland, commands, None))
+        modules = [
+            Module(linux.kernel(), f"vm=linux mem=192M -- {linux.KERNEL_CMDLINE}"),
+            Module(initramfs, "for=linux as=initrd"),
+        ]
+        outcome = boot(
+            Machine("bochs", mem=320), BUILD / "casita.elf", "", modules, directory, timeout=BACKSTOP
+        )
+    text = outcome.serial.decode(errors="replace").replace("\r\n", "\n")
+    expect(outcome.machine_seconds is not None, "no time of the machine's", text)
+    assert outcome.machine_seconds is not None
+    return outcome.machine_seconds, text
+
+
+def _clock() -> None:
+    """Two minutes are two minutes: for sleep, for date, and for the machine below Casita."""
+    commands = "date +%s; sleep {}; date +%s"
+    (before, _), (after, text) = (_machine_time(commands.format(n)) for n in (0, 120))
+    elapsed = after - before
+    expect(118.8 < elapsed < 121.2, f"sleep 120 took {elapsed:.2f} seconds of the machine's time")
+    dates = [int(line) for line in text.splitlines() if line.isdigit()]
+    expect(len(dates) == 2 and dates[1] - dates[0] in (120, 121), "the guest's own date", text)
+
+
 def _status(engine: str, commands: str, status: int) -> None:
     """The guest's exit status comes out, by the last line and by make's status."""
     run = make_run(ENGINE=engine, RUN=commands)
@@ -83,6 +115,7 @@ def tests() -> list[Test]:
     return [
         Test("qemu", partial(_boot, "qemu"), weight=40),
         Test("bochs", partial(_boot, "bochs"), weight=60),
+        Test("clock", _clock, weight=40),
         Test("status-3", partial(_status, "qemu", "echo before; exit 3", 3), weight=8),
         Test("status-255", partial(_status, "qemu", "sh -c 'exit 255'", 255), weight=8),
         Test("status-of-the-last", partial(_status, "qemu", "false; true", 0), weight=8),

@@ -311,6 +311,7 @@ END_TEST
 
 START_TEST(who_polls_gets_bytes_one_by_one)
 {
+	fake_out(&f, FCR, 0x01);
 	for (int i = 0; i < 20; i++) /* early on, it only writes */
 		fake_out(&f, THR, '.');
 	fake_output();
