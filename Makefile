@@ -2,7 +2,8 @@
 #
 # Casita's commands. `make help` lists them; README.md introduces them.
 
-O := $(CURDIR)/build
+# A build of fewer floors, or of fewer solutions, has a folder of its own.
+O := $(CURDIR)/build$(if $(STAGE)$(SOLVED),/stage-$(STAGE)$(if $(SOLVED),-solved-$(SOLVED)))
 PYTHON := /usr/bin/python3
 
 # What may be said to `make run`, and reaches grader/run.py in the environment, as CASITA_RUN and so
@@ -20,7 +21,8 @@ export CASITA_BUILD := $(O)
 MAKEOVERRIDES :=
 
 # What each sub-make is told. One build at a time, so that two commands may run side by side.
-CHOICES := O=$(O) $(if $(filter-out default,$(origin CC)),CC=$(CC))
+CHOICES := O=$(O) $(if $(filter-out default,$(origin CC)),CC=$(CC)) \
+	   $(if $(STAGE),STAGE=$(STAGE)) $(if $(SOLVED),SOLVED=$(SOLVED))
 BUILD_IN = @mkdir -p $(O) && flock $(O)/.lock $(MAKE) -s --no-print-directory $(CHOICES) -C
 
 all: casita guests
@@ -70,6 +72,7 @@ help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
 
 #: make                 build Casita and its guests (CC=clang: with clang)
+#: make STAGE=n         build only the first n floors; SOLVED=m: with the solutions of labs up to m
 #: make run             boot Debian's kernel and a busybox userland in a VM in Casita; Ctrl-A x leaves
 #: make run RUN='…'     run these commands in it; the last line is "guest exit status N"
 #: make check           every test; PART=unit and the like: only that part

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * main.c: the door. host/ has brought the machine up; read which VMs are wanted, make them, run
- * them until all have stopped, and leave.
+ * main.c: the door. host/ has brought the machine up; say what its processor offers, read which VMs
+ * are wanted, make them, run them until all have stopped, and leave.
  *
  * Casita's own command line knows one word:
  *
@@ -9,10 +9,28 @@
  */
 #include "host/host.h"
 #include "lib/print.h"
+#include "svm/detect.h"
+#include "vmx/detect.h"
+#if STAGE >= 1
 #include "lib/string.h"
 #include "vmm/trace.h"
 #include "vmm/vcpu.h"
+#endif
 
+/* One line: whose virtualization this processor has, and what it offers; or why there is none. */
+static void describe_processor(void)
+{
+	const char *svm_why, *vmx_why;
+
+	if (svm_detect(&svm_why))
+		svm_describe();
+	else if (vmx_detect(&vmx_why))
+		vmx_describe();
+	else
+		print("casita: no AMD SVM: %s\ncasita: no Intel VT-x: %s\n", svm_why, vmx_why);
+}
+
+#if STAGE >= 1
 /* What the machine's exit status says, beside the status of a guest that gave one (0-99). */
 #define STATUS_BAD_CONFIG 100
 #define STATUS_FAILED	  101
@@ -83,17 +101,15 @@ static u8 run_all(const struct vm_config *configs, unsigned count)
 	return status;
 }
 
-int casita_main(void)
+static int run_vms(void)
 {
 	static struct vm_config configs[VMS_MAX];
 	const struct boot_module *modules;
 	unsigned module_count;
-	char error[160];
+	char error[200];
 	u8 status;
 	int vms;
 
-	if (BUILT_WITHOUT[0])
-		print("casita: built without%s\n", BUILT_WITHOUT);
 	status = read_cmdline();
 	if (status)
 		return status;
@@ -110,4 +126,17 @@ int casita_main(void)
 		return STATUS_BAD_CONFIG;
 	}
 	return run_all(configs, vms);
+}
+#endif
+
+int casita_main(void)
+{
+	if (BUILT_WITHOUT[0])
+		print("casita: built without%s\n", BUILT_WITHOUT);
+	describe_processor();
+#if STAGE >= 1
+	return run_vms();
+#else
+	return 0;
+#endif
 }

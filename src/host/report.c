@@ -20,6 +20,7 @@
 #include "host/host.h"
 #include "host/cpu.h"
 #include "host/internal.h"
+#include "lib/lab.h"
 #include "lib/print.h"
 #include "x86/regs.h"
 
@@ -167,6 +168,8 @@ void panic(const char *fmt, ...)
 
 void report_trap(const struct trap_frame *f)
 {
+	if (lab_stopped)
+		host_exit(HOST_EXIT_REFUSED);
 	begin_report();
 	explain(f);
 	print_registers(f);

@@ -72,13 +72,13 @@ static int check_place(struct vm *vm, u64 at)
 	return 0;
 }
 
-static int start(struct vcpu *vcpu, enum start_mode mode, u64 at)
+static int start(struct vcpu *vcpu, enum start_mode mode, u64 at, u64 low)
 {
 	switch (mode) {
 	case START_PROTECTED:
-		return start_protected(vcpu, at, LOW_STACK, GPA(LOW_GDT));
+		return start_protected(vcpu, at, low + LOW_STACK, GPA(low + LOW_GDT));
 	case START_LONG:
-		return start_long(vcpu, at, LOW_STACK);
+		return start_long(vcpu, at, low);
 	case START_REAL:
 		break;
 	}
@@ -86,7 +86,7 @@ static int start(struct vcpu *vcpu, enum start_mode mode, u64 at)
 	return 0;
 }
 
-static int copy_cmdline(struct vm *vm)
+static int copy_cmdline(struct vm *vm, u64 low)
 {
 	const struct vm_file *kernel = &vm->config->kernel;
 	size_t size = strlen(kernel->cmdline) + 1;
@@ -94,30 +94,32 @@ static int copy_cmdline(struct vm *vm)
 
 	if (!*kernel->cmdline)
 		return 0;
-	to = loader_ram(vm, kernel, "the command line", LOW_CMDLINE, size);
+	to = loader_ram(vm, kernel, "the command line", low + LOW_CMDLINE, size);
 	if (!to)
 		return -ENOMEM;
 	memcpy(to, kernel->cmdline, size);
-	vcpu_set_gpr(vm->vcpu, GPR_RSI, LOW_CMDLINE);
+	vcpu_set_gpr(vm->vcpu, GPR_RSI, low + LOW_CMDLINE);
 	return 0;
 }
 
 static int flat_load(struct vm *vm)
 {
 	const struct vm_config *config = vm->config;
-	u64 at = config->at;
+	u64 at = config->at, low = 0;
 	int err;
 
 	if (at == UINT64_MAX)
 		at = config->mode == START_REAL ? BOOT_SECTOR : MIB;
 	err = check_config(vm);
-	if (!err)
+	if (!vm_ptr(vm, GPA(0), 1)) /* a VM without low memory */
+		low = align_up(at + config->kernel.size, PAGE_SIZE);
+	else if (!err)
 		err = check_place(vm, at);
 	if (!err)
 		err = loader_copy(vm, &config->kernel, "the image", 0, config->kernel.size, at);
 	if (!err)
-		err = start(vm->vcpu, config->mode, at);
-	return err ? err : copy_cmdline(vm);
+		err = start(vm->vcpu, config->mode, at, low);
+	return err ? err : copy_cmdline(vm, low);
 }
 
 static const struct loader flat_loader = {

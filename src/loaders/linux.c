@@ -278,7 +278,7 @@ static int start(struct vcpu *vcpu, const struct kernel *k)
 	int err;
 
 	if (h->version >= LINUX_2_12 && h->xloadflags & LINUX_KERNEL_64)
-		err = start_long(vcpu, k->load + LINUX_ENTRY_64, LOW_STACK);
+		err = start_long(vcpu, k->load + LINUX_ENTRY_64, 0);
 	else
 		err = start_protected(vcpu, k->load, LOW_STACK, GPA(LOW_GDT));
 	if (!err)

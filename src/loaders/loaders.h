@@ -13,7 +13,8 @@
  *	0x08000-0x08fff	Linux: boot_params, the "zero page"
  *	0x09000-0x0ffff	Linux: the command line
  *
- * (A Multiboot kernel may be linked to any of these addresses: its GDT comes behind its end.)
+ * (A Multiboot kernel may be linked to any of these addresses: its GDT comes behind its end. A flat
+ * image in a VM without RAM at 0 has all of this behind its end instead.)
  */
 #ifndef LOADERS_LOADERS_H
 #define LOADERS_LOADERS_H
@@ -109,10 +110,10 @@ int start_protected(struct vcpu *vcpu, u64 entry, u64 stack, gpa_t gdt);
 
 /**
  * start_long() - start in 64-bit mode: flat segments, no IDT, the first 4 GiB mapped one to one
- * with pages of 2 MiB. Tables and GDT are at LOW_TABLES and LOW_GDT.
- * @entry, @stack: RIP and RSP
+ * with pages of 2 MiB. Tables, GDT and stack are at @low + LOW_TABLES, LOW_GDT and LOW_STACK.
+ * @entry: RIP
  * All general registers are zero. Return: 0, or -ENOMEM with a sentence.
  */
-int start_long(struct vcpu *vcpu, u64 entry, u64 stack);
+int start_long(struct vcpu *vcpu, u64 entry, u64 low);
 
 #endif

@@ -107,10 +107,9 @@ static void set_registers(struct vcpu *vcpu, u64 cr0, u64 rip, u64 rsp, u16 idt_
 #define DIRECTORIES (LOADER_LIMIT / GIB)
 _Static_assert(LOW_TABLES_SIZE == (2 + DIRECTORIES) * PAGE_SIZE, "level 4, level 3, and level 2");
 
-static int build_page_tables(struct vm *vm)
+static int build_page_tables(struct vm *vm, u64 at)
 {
-	u64 *level4 =
-		loader_ram(vm, &vm->config->kernel, "page tables", LOW_TABLES, LOW_TABLES_SIZE);
+	u64 *level4 = loader_ram(vm, &vm->config->kernel, "page tables", at, LOW_TABLES_SIZE);
 	u64 *level3, *level2;
 
 	if (!level4)
@@ -118,9 +117,9 @@ static int build_page_tables(struct vm *vm)
 	level3 = level4 + PT_ENTRIES;
 	level2 = level3 + PT_ENTRIES;
 	memset(level4, 0, 2 * PAGE_SIZE);
-	level4[0] = (LOW_TABLES + PAGE_SIZE) | PTE_P | PTE_W;
+	level4[0] = (at + PAGE_SIZE) | PTE_P | PTE_W;
 	for (unsigned i = 0; i < DIRECTORIES; i++)
-		level3[i] = (LOW_TABLES + (2 + i) * PAGE_SIZE) | PTE_P | PTE_W;
+		level3[i] = (at + (2 + i) * PAGE_SIZE) | PTE_P | PTE_W;
 	for (unsigned i = 0; i < DIRECTORIES * PT_ENTRIES; i++)
 		level2[i] = i * LARGE_SIZE | PTE_P | PTE_W | PTE_PS;
 	return 0;
@@ -158,15 +157,15 @@ int start_protected(struct vcpu *vcpu, u64 entry, u64 stack, gpa_t gdt)
 	return set_flat_segments(vcpu, &flat_code32, gdt);
 }
 
-int start_long(struct vcpu *vcpu, u64 entry, u64 stack)
+int start_long(struct vcpu *vcpu, u64 entry, u64 low)
 {
-	int err = build_page_tables(vcpu->vm);
+	int err = build_page_tables(vcpu->vm, low + LOW_TABLES);
 
 	if (err)
 		return err;
-	set_registers(vcpu, CR0_PE | CR0_PG | CR0_NE, entry, stack, 0);
-	vcpu_set(vcpu, VREG_CR3, LOW_TABLES);
+	set_registers(vcpu, CR0_PE | CR0_PG | CR0_NE, entry, low + LOW_STACK, 0);
+	vcpu_set(vcpu, VREG_CR3, low + LOW_TABLES);
 	vcpu_set(vcpu, VREG_CR4, CR4_PAE);
 	vcpu_set(vcpu, VREG_EFER, EFER_LME | EFER_LMA);
-	return set_flat_segments(vcpu, &flat_code64, GPA(LOW_GDT));
+	return set_flat_segments(vcpu, &flat_code64, GPA(low + LOW_GDT));
 }

@@ -15,6 +15,7 @@
  */
 #include "host/host.h"
 #include "lib/errno.h"
+#include "lib/lab.h"
 #include "lib/string.h"
 #include "svm/svm.h"
 
@@ -38,11 +39,22 @@ int svm_vm_create(struct vm *vm)
 	s->msrpm = pages_alloc_zero(MSRPM_SIZE, PAGE_SIZE);
 	if (!s->iopm || !s->msrpm)
 		return -ENOMEM; /* svm_vm_destroy() is called for what there is */
+#if SOLVED >= 1
 	memset(s->iopm, 0xff, IOPM_SIZE);
 	memset(s->msrpm, 0xff, MSRPM_SIZE);
 	for (size_t i = 0; i < ARRAY_SIZE(switched); i++)
 		svm_pass_msr(vm, switched[i], true, true);
 	return 0;
+#else
+	/*
+	 * Exercise 1.2. A zero bit lets the guest touch the machine's own port or MSR. Make every
+	 * port and every MSR exit, but for the MSRs in switched[], which the world switch moves
+	 * with the guest: svm_pass_msr(vm, msr, true, true) for each.
+	 *
+	 * Handout: lab 1, "What the guest must not do". APM vol. 2 §15.10.1, §15.11.
+	 */
+	LAB(1, "1.2", "fill the permission maps");
+#endif
 }
 
 void svm_vm_destroy(struct vm *vm)
@@ -61,6 +73,7 @@ void svm_vm_destroy(struct vm *vm)
 
 void svm_pass_msr(struct vm *vm, u32 msr, bool read, bool write)
 {
+#if SOLVED >= 1
 	struct svm_vm *s = vm->cpu_state;
 	u32 bank = msr >> 16;
 	u32 offset = bank == 0 ? 0 : bank == 0xc000 ? 0x800 : bank == 0xc001 ? 0x1000 : UINT32_MAX;
@@ -72,4 +85,14 @@ void svm_pass_msr(struct vm *vm, u32 msr, bool read, bool write)
 	byte = &s->msrpm[offset + bit / 8];
 	*byte &= ~(3u << bit % 8);
 	*byte |= ((read ? 0 : 1) | (write ? 0 : 2)) << bit % 8;
+#else
+	/*
+	 * Exercise 1.2, continued. Find the MSR's two bits in s->msrpm (svm_vm's) by the table
+	 * above, and let each say "exit" unless reading or writing is allowed. An MSR outside the
+	 * three ranges has no bits: it always exits, and there is nothing to do.
+	 *
+	 * Hint: two bits an MSR, so four MSRs a byte.
+	 */
+	LAB(1, "1.2", "find an MSR's bits in the permission map");
+#endif
 }

@@ -6,19 +6,10 @@
 #ifndef SVM_SVM_H
 #define SVM_SVM_H
 
+#include "svm/detect.h"
 #include "svm/vmcb.h"
 #include "vmm/exit.h"
 #include "vmm/vm.h"
-
-/* What this processor's SVM offers: CPUID 8000_000a (APM vol. 3 §E.4.9). */
-struct svm_features {
-	bool nested_paging;
-	bool next_rip;
-	bool inject_irq; /* not from CPUID: see svm_offer_irq() */
-	u32 asids;	 /* 0 to asids - 1; 0 is the host */
-	u32 revision;
-};
-extern struct svm_features svm_features;
 
 /* The host's FS, GS, TR and system call registers, for VMLOAD after each exit. */
 extern struct vmcb *svm_host_vmcb;
@@ -67,8 +58,18 @@ void svm_set_cr2(u64 value);
 
 /** svm_run() - run the guest and deal with its exits, until something is requested (run.c). */
 void svm_run(struct vcpu *vcpu);
+/** svm_decode_exit() - why the guest stopped, in the monitor's words (exits.c). */
+void svm_decode_exit(struct vcpu *vcpu, const struct vmcb *vmcb, struct exit *exit);
 /** svm_decode_event() - an event in the format of EVENTINJ and EXITINTINFO. */
 void svm_decode_event(u64 word, struct event *event);
+
+/* The table's operations that are in inject.c and irq.c; vmm/cpu_ops.h has the contracts. */
+int svm_advance(struct vcpu *vcpu, u64 next_rip);
+int svm_inject(struct vcpu *vcpu, const struct event *event);
+void svm_take_back(struct vcpu *vcpu, struct event *event);
+void svm_offer_irq(struct vcpu *vcpu, int vector);
+bool svm_irq_taken(struct vcpu *vcpu);
+bool svm_irq_shadow(struct vcpu *vcpu);
 
 int svm_vm_create(struct vm *vm);
 void svm_vm_destroy(struct vm *vm);

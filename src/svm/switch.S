@@ -27,6 +27,7 @@
 	.globl svm_switch
 	.type svm_switch, @function
 svm_switch:				/* rdi = gpr[], rsi = vmcb, rdx = host_vmcb */
+#if SOLVED >= 1
 	push	%rbp			/* 1 */
 	push	%rdx
 	push	%rdi
@@ -82,6 +83,24 @@ svm_switch:				/* rdi = gpr[], rsi = vmcb, rdx = host_vmcb */
 	stgi
 	pop	%rbp
 	ret
+#else
+	/*
+	 * Exercise 1.5. Follow the six steps above. You are called with
+	 *
+	 *	RDI	the array of the guest's general registers, 8 bytes each, in the order RAX
+	 *		RCX RDX RBX RSP RBP RSI RDI R8 … R15 (the RSP in it is not used)
+	 *	RSI	the guest's VMCB; VMCB_RAX is the offset of RAX in it
+	 *	RDX	the host's VMCB, for VMLOAD
+	 *
+	 * and may destroy every register but RSP and RBP.
+	 *
+	 * Hint: VMRUN, VMLOAD and VMSAVE take the VMCB's physical address in RAX. At the exit
+	 * only RAX and RSP are yours again: the stack is the one place where pointers can wait.
+	 *
+	 * Handout: lab 1, "The world switch". APM vol. 2 §15.5, §15.17.
+	 */
+	ud2
+#endif
 	.size svm_switch, . - svm_switch
 
 	.globl svm_vmsave

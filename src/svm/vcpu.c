@@ -2,6 +2,7 @@
 /* vcpu.c: a virtual CPU's VMCB, filled as for a processor fresh from reset. */
 #include "host/host.h"
 #include "lib/errno.h"
+#include "lib/lab.h"
 #include "svm/svm.h"
 
 /*
@@ -10,6 +11,7 @@
  */
 static void set_intercepts(struct vmcb *vmcb)
 {
+#if SOLVED >= 1
 	vmcb->exceptions = SVM_ALWAYS_EXCEPTIONS;
 	vmcb->intercepts1 = SVM_INTERCEPT_INTR | SVM_INTERCEPT_NMI | SVM_INTERCEPT_SMI |
 			    SVM_INTERCEPT_INIT | SVM_INTERCEPT_CPUID | SVM_INTERCEPT_INVD |
@@ -19,6 +21,18 @@ static void set_intercepts(struct vmcb *vmcb)
 			    SVM_INTERCEPT_VMSAVE | SVM_INTERCEPT_STGI | SVM_INTERCEPT_CLGI |
 			    SVM_INTERCEPT_SKINIT | SVM_INTERCEPT_WBINVD | SVM_INTERCEPT_MONITOR |
 			    SVM_INTERCEPT_MWAIT | SVM_INTERCEPT_RDPRU;
+#else
+	/*
+	 * Exercise 1.3. Set the intercepts: exceptions = SVM_ALWAYS_EXCEPTIONS; in intercepts1
+	 * and intercepts2 every SVM_INTERCEPT_ bit of vmcb.h but VINTR, INVLPG. Go through the
+	 * list and ask of each: what could the guest do to the machine without it?
+	 *
+	 * Hint: VMRUN refuses a VMCB whose VMRUN intercept is clear.
+	 *
+	 * Handout: lab 1, "What the guest must not do". APM vol. 2 §15.5.1, §15.9.
+	 */
+	LAB(1, "1.3", "choose the intercepts");
+#endif
 }
 
 static struct segment reset_segment(u16 attrib)
@@ -29,6 +43,7 @@ static struct segment reset_segment(u16 attrib)
 /* The processor's state after reset: APM vol. 2 §14.1.3, table 14-1. */
 static void set_reset_state(struct vmcb *vmcb)
 {
+#if SOLVED >= 1
 	struct segment data = reset_segment(SEG_P | SEG_S | SEG_TYPE_DATA_RW);
 
 	vmcb->es = vmcb->ss = vmcb->ds = vmcb->fs = vmcb->gs = data;
@@ -47,6 +62,24 @@ static void set_reset_state(struct vmcb *vmcb)
 	vmcb->dr7 = DR7_RESET;
 	vmcb->g_pat = PAT_RESET;
 	vmcb->efer = EFER_SVME; /* the guest never sees this bit, and VMRUN insists on it */
+#else
+	/*
+	 * Exercise 1.4. Give every register the value it has after reset. reset_segment() makes a
+	 * segment with base 0 and limit 0xffff:
+	 *
+	 *	ES SS DS FS GS	present, readable and writable data
+	 *	CS		present code; selector 0xf000, base 0xffff0000
+	 *	GDTR IDTR	no attributes
+	 *	LDTR TR		present; an LDT, a busy 16-bit TSS
+	 *	RIP 0xfff0, RFLAGS_RESET, DR6_RESET, DR7_RESET, PAT_RESET
+	 *	CR0		CR0_RESET, but with caches on: no CD, no NW
+	 *
+	 * And EFER.SVME, which is not the guest's, but VMRUN insists on it.
+	 *
+	 * Handout: lab 1, "A processor fresh from reset". APM vol. 2 §14.1.3, table 14-1.
+	 */
+	LAB(1, "1.4", "give the guest's registers their values after reset");
+#endif
 }
 
 int svm_vcpu_create(struct vcpu *vcpu)

@@ -36,15 +36,19 @@ enum key {
 	KEY_AT,
 	KEY_MODE,
 	KEY_TRAP,
+	KEY_CPUID,
+	KEY_MSR,
+	KEY_IO,
 	KEY_AS,
 	KEY_FOR,
 	KEY_COUNT
 };
 
 static const char *const key_names[KEY_COUNT] = {
-	[KEY_VM] = "vm=",	  [KEY_MEM] = "mem=", [KEY_PAGING] = "paging=",
-	[KEY_LOADER] = "loader=", [KEY_AT] = "at=",   [KEY_MODE] = "mode=",
-	[KEY_TRAP] = "trap=",	  [KEY_AS] = "as=",   [KEY_FOR] = "for=",
+	[KEY_VM] = "vm=",	  [KEY_MEM] = "mem=",	  [KEY_PAGING] = "paging=",
+	[KEY_LOADER] = "loader=", [KEY_AT] = "at=",	  [KEY_MODE] = "mode=",
+	[KEY_TRAP] = "trap=",	  [KEY_CPUID] = "cpuid=", [KEY_MSR] = "msr=",
+	[KEY_IO] = "io=",	  [KEY_AS] = "as=",	  [KEY_FOR] = "for=",
 };
 
 /* A module, cut into words. */
@@ -93,7 +97,7 @@ static int take_word(struct parse *p, struct request *r, struct word w)
 	}
 	return refuse(p,
 		      "module %s: unknown word \"%.*s\" (vm= mem= paging= loader= at= mode= trap= "
-		      "for= as=; -- ends them)",
+		      "cpuid= msr= io= for= as=; -- ends them)",
 		      r->file.name, WORD(w));
 }
 
@@ -289,7 +293,13 @@ static int add_vm(struct parse *p, const struct request *r)
 	if (r->values[KEY_AS].text)
 		return refuse(p, "module %s: as=%.*s needs for=, the VM that the file is for",
 			      r->file.name, WORD(r->values[KEY_AS]));
-	*config = (struct vm_config){.at = UINT64_MAX, .kernel = r->file};
+	*config = (struct vm_config){
+		.at = UINT64_MAX,
+		.cpuid = r->values[KEY_CPUID],
+		.msr = r->values[KEY_MSR],
+		.io = r->values[KEY_IO],
+		.kernel = r->file,
+	};
 	for (unsigned i = 0; i < ARRAY_SIZE(readers); i++) {
 		int err = readers[i](p, r, config);
 

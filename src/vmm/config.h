@@ -11,12 +11,17 @@
  *
  *	vm=NAME				letters, digits, - and _; default: from the file's name
  *	mem=SIZE			default 64M; K, M, G; rounded up to 2M
- *	paging=nested|shadow		default: the best that is linked and the machine can do
+ *	paging=nested|shadow|none	default: the best that is linked and the machine can do
  *	loader=flat|multiboot|linux	default: what the file looks like
  *	at=ADDRESS			flat: where to put it and start it; default 0x7c00 in
  *					real mode, else 1M
  *	mode=real|protected|long	flat: in what mode it starts; default real
  *	trap=WORD[+WORD…]		exit where it need not: cr
+ *	cpuid=LEAF:EAX:EBX:ECX:EDX	what that leaf says
+ *	msr=NUMBER:VALUE		an MSR of this VM that keeps what is written to it
+ *	io=PORT:VALUE			four ports, a register that keeps what is written to it
+ *
+ * The last three take several, with + between. They make machines that no guest has seen before.
  *
  * at= and mode= imply loader=flat. A word that is not known, or is there twice, is an error.
  */
@@ -25,6 +30,7 @@
 
 #include "host/host.h"
 #include "lib/types.h"
+#include "vmm/words.h"
 
 #define VM_NAME_MAX  16
 #define VM_FILES_MAX 8
@@ -47,6 +53,7 @@ struct vm_config {
 	u64 at;		 /* UINT64_MAX: not given */
 	enum start_mode mode;
 	bool trap_cr;
+	struct word cpuid, msr, io; /* as they stand there: devices/preset.c reads them */
 	struct vm_file kernel;
 	struct vm_file initrd; /* data is NULL if there is none */
 	struct vm_file modules[VM_FILES_MAX];

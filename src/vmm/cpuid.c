@@ -8,6 +8,7 @@
  * control registers, and some leaves are ours. APM vol. 3 appendix E; SDM vol. 2A CPUID.
  */
 #include "lib/errno.h"
+#include "lib/lab.h"
 #include "lib/string.h"
 #include "vmm/vcpu.h"
 
@@ -124,6 +125,7 @@ static void adjust(struct vcpu *vcpu, u32 leaf, u32 subleaf, struct cpuid_regs *
 /* The answer before hooks: the machine's, less what the tables do not let pass. */
 static struct cpuid_regs filtered(struct vcpu *vcpu, u32 leaf, u32 subleaf)
 {
+#if SOLVED >= 2
 	struct cpuid_regs r = {0};
 	const struct leaf *pass;
 
@@ -144,6 +146,17 @@ static struct cpuid_regs filtered(struct vcpu *vcpu, u32 leaf, u32 subleaf)
 	r.edx &= pass->edx;
 	adjust(vcpu, leaf, subleaf, &r);
 	return r;
+#else
+	/*
+	 * Exercise 2.4. The machine's answer, less what basic[] and extended[] do not let pass,
+	 * then adjust(). A leaf in neither table, one whose row is all zero, and one that the
+	 * machine has not got (its leaf 0, or 8000_0000, says how far they go) read zero. Leaves
+	 * 4000_0000 to 4fff_ffff are the monitor's: hypervisor_leaf().
+	 *
+	 * Handout: lab 2, "What the guest may know". APM vol. 3 §E.3.
+	 */
+	LAB(2, "2.4", "say what this guest's CPUID says");
+#endif
 }
 
 struct cpuid_regs vcpu_cpuid(struct vcpu *vcpu, u32 leaf, u32 subleaf)
@@ -197,10 +210,17 @@ void cpuid_refresh(struct vcpu *vcpu)
 /* A 32-bit result clears the upper half of its register, in 64-bit code and else. */
 static void give(struct vcpu *vcpu, const struct cpuid_regs *r)
 {
+#if SOLVED >= 2
 	vcpu->gpr[GPR_RAX] = r->eax;
 	vcpu->gpr[GPR_RBX] = r->ebx;
 	vcpu->gpr[GPR_RCX] = r->ecx;
 	vcpu->gpr[GPR_RDX] = r->edx;
+#else
+	/*
+	 * Exercise 2.4, continued. Four results for four registers.
+	 */
+	LAB(2, "2.4", "give the guest CPUID's four results");
+#endif
 }
 
 static __slow void give_worked_out(struct vcpu *vcpu, u32 leaf, u32 subleaf)

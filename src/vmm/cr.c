@@ -7,6 +7,7 @@
  * checks it: what the manual forbids is #GP and changes nothing (APM vol. 2 §3.1).
  */
 #include "lib/errno.h"
+#include "lib/lab.h"
 #include "vmm/inject.h"
 #include "vmm/vcpu.h"
 
@@ -22,6 +23,7 @@
 /* APM vol. 2 §3.1.1 and, for entering and leaving long mode, §14.6. */
 static int guest_write_cr0(struct vcpu *vcpu, u64 value)
 {
+#if SOLVED >= 2
 	u64 old = vcpu_get(vcpu, VREG_CR0);
 	u64 efer = vcpu_get(vcpu, VREG_EFER);
 	u64 cr4 = vcpu_get(vcpu, VREG_CR4);
@@ -46,6 +48,23 @@ static int guest_write_cr0(struct vcpu *vcpu, u64 value)
 	if ((old ^ value) & CR0_TRANSLATION)
 		cpu->flush(vcpu);
 	return 0;
+#else
+	/*
+	 * Exercise 2.7. Return -EPERM (our caller makes it #GP) for what the manual forbids, and
+	 * change nothing then:
+	 *
+	 *	bits 63:32; PG without PE; NW without CD
+	 *	turning PG on while EFER.LME is set, if CR4.PAE is clear or CS.L is set
+	 *	turning PG off in 64-bit code, or while CR4.PCIDE is set
+	 *
+	 * Reserved bits of the lower half are ignored, ET is always one. Turning PG on with
+	 * EFER.LME sets EFER.LMA; turning it off clears LMA. If one of CR0_TRANSLATION changed,
+	 * cached translations are wrong: cpu->flush().
+	 *
+	 * Handout: lab 2, "Control registers". APM vol. 2 §3.1.1, §14.6.
+	 */
+	LAB(2, "2.7", "write CR0");
+#endif
 }
 
 static int guest_write_cr3(struct vcpu *vcpu, u64 value)
@@ -167,6 +186,7 @@ static int do_smsw(struct vcpu *vcpu, const struct insn *insn)
 
 int vcpu_cr_exit(struct vcpu *vcpu, const struct exit *exit)
 {
+#if SOLVED >= 2
 	enum code_size code = vcpu_code_size(vcpu);
 	struct insn insn;
 	u64 value;
@@ -205,4 +225,14 @@ int vcpu_cr_exit(struct vcpu *vcpu, const struct exit *exit)
 	if (err)
 		return err == -EAGAIN ? 0 : err;
 	return cpu->advance(vcpu, vcpu_wrap(exit->rip + insn.len, code));
+#else
+	/*
+	 * Exercise 2.7, continued. Decode the instruction and carry it out: OP_MOV_TO_CR
+	 * (register insn.rm to control register insn.reg), OP_MOV_FROM_CR, OP_CLTS, OP_LMSW,
+	 * OP_SMSW. Outside 64-bit code only the lower half of a register counts, and the upper
+	 * half of a destination is cleared. -EPERM is #GP(0), and the instruction has not
+	 * happened. Then step over it: cpu->advance() to vcpu_wrap() of its end.
+	 */
+	LAB(2, "2.7", "carry out moves to and from control registers");
+#endif
 }

@@ -10,47 +10,10 @@
  */
 #include "host/host.h"
 #include "lib/errno.h"
+#include "lib/lab.h"
 #include "lib/string.h"
 #include "vmm/inject.h"
 #include "vmm/vcpu.h"
-
-enum code_size vcpu_code_size(struct vcpu *vcpu)
-{
-	struct segment cs;
-
-	cpu->get_seg(vcpu, SEG_CS, &cs);
-	if ((cs.attrib & SEG_L) && (vcpu_get(vcpu, VREG_EFER) & EFER_LMA))
-		return CODE_64;
-	return (cs.attrib & SEG_DB) ? CODE_32 : CODE_16;
-}
-
-/* An entry of 4 bytes is looked for as half of one of 8, which never crosses the end of RAM. */
-static void *table_entry(void *opaque, gpa_t gpa)
-{
-	u8 *p = vm_ptr(opaque, GPA(gpa.a & ~7ull), 8);
-
-	return p ? p + (gpa.a & 7) : NULL;
-}
-
-int vcpu_translate(struct vcpu *vcpu, gva_t gva, u32 access, struct walk *walk)
-{
-	struct walk_mem mem = {.entry = table_entry, .opaque = vcpu->vm};
-	struct walk_regs regs;
-
-	cpu->get_walk(vcpu, &regs);
-	return walk_guest(&regs, &mem, gva, access, walk);
-}
-
-int vcpu_walk_failed(struct vcpu *vcpu, gva_t gva, enum seg seg, int err, const struct walk *walk)
-{
-	if (err == -ENODEV)
-		return vm_fail(vcpu->vm, err, "its page tables are at an address without RAM");
-	if (walk->error == WALK_NONCANONICAL)
-		vcpu_exception(vcpu, seg == SEG_SS ? VEC_SS : VEC_GP, 0);
-	else
-		vcpu_page_fault(vcpu, gva, walk->error);
-	return -EAGAIN;
-}
 
 /* The linear address of an instruction: 64-bit code has no CS base (APM vol. 2 §4.5.3). */
 static gva_t code_address(struct vcpu *vcpu, u64 rip, enum code_size code)
@@ -72,6 +35,7 @@ static gva_t code_address(struct vcpu *vcpu, u64 rip, enum code_size code)
  */
 static int fetch(struct vcpu *vcpu, gva_t gva, u8 *bytes, struct walk *walk, int *err)
 {
+#if SOLVED >= 2
 	int n = 0;
 
 	while (n < INSN_MAX) {
@@ -91,6 +55,17 @@ static int fetch(struct vcpu *vcpu, gva_t gva, u8 *bytes, struct walk *walk, int
 		n += part;
 	}
 	return n;
+#else
+	/*
+	 * Exercise 2.3. Up to INSN_MAX bytes from @gva on, page by page: vcpu_translate() with
+	 * WALK_FETCH gives walk->gpa, vm_ptr() the memory there. Stop at the first page that
+	 * cannot be had, with why in *err (-ENOENT if it is no RAM).
+	 *
+	 * Hint: never ask for bytes beyond the page that was translated: the next one may be
+	 * anywhere, or nowhere.
+	 */
+	LAB(2, "2.3", "fetch the instruction that exited");
+#endif
 }
 
 int vcpu_insn(struct vcpu *vcpu, struct insn *insn)
@@ -173,8 +148,23 @@ static int skip_by_reading(struct vcpu *vcpu, const struct exit *exit)
 
 int vcpu_skip(struct vcpu *vcpu, const struct exit *exit)
 {
+#if SOLVED >= 2
 	return likely(exit->next_rip) ? cpu->advance(vcpu, exit->next_rip)
 				      : skip_by_reading(vcpu, exit);
+#else
+	/*
+	 * Exercise 2.3, continued. Go on behind the instruction that exited. If the processor
+	 * said where that is (exit->next_rip is not 0), cpu->advance() to there. Otherwise the
+	 * instruction must be decoded (vcpu_insn) for its length, and the sum wraps as the guest's
+	 * code size wants it (vcpu_wrap). -EAGAIN from vcpu_insn means that the guest was given a
+	 * fault instead: that is 0 for our caller.
+	 *
+	 * Hint: cpu->advance() ends interrupt shadows and single-steps. Do not set RIP yourself.
+	 *
+	 * Handout: lab 2, "How long was it?". APM vol. 2 §15.7.1.
+	 */
+	LAB(2, "2.3", "step over the instruction that exited");
+#endif
 }
 
 /* The part of an access that lies in one page: how long it is, and where. */
@@ -221,16 +211,6 @@ int vcpu_access(struct vcpu *vcpu, enum seg seg, u64 offset, void *buffer, u64 s
 			memcpy(bytes, p, n);
 	}
 	return 0;
-}
-
-gva_t vcpu_linear(struct vcpu *vcpu, enum seg seg, u64 offset)
-{
-	struct segment s;
-
-	cpu->get_seg(vcpu, seg, &s);
-	if (vcpu_code_size(vcpu) == CODE_64)
-		return GVA(offset + (seg == SEG_FS || seg == SEG_GS ? s.base : 0));
-	return GVA((u32)(offset + s.base));
 }
 
 int vcpu_operand(struct vcpu *vcpu, const struct insn *insn, void *buffer, u64 size, u32 access)

@@ -28,19 +28,4 @@ void vcpu_page_fault(struct vcpu *vcpu, gva_t gva, u32 error);
  */
 int vcpu_single_step(struct vcpu *vcpu);
 
-/**
- * irq_offer() - put on the INTR pin what the interrupt controller has to say: before an entry, when
- * REQUEST_IRQ is set. It stays set as long as something is on the pin.
- */
-void irq_offer(struct vcpu *vcpu);
-
-/**
- * irq_account() - after an exit with requests: acknowledge what the guest took; keep what the exit
- * cut short.
- */
-void irq_account(struct vcpu *vcpu, const struct exit *exit);
-
-/** vcpu_can_wake() - is there an interrupt that would end HLT? */
-bool vcpu_can_wake(struct vcpu *vcpu);
-
 #endif

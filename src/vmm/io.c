@@ -9,6 +9,7 @@
  * (APM vol. 3 §1.2.6). APM vol. 3 IN, OUT, INS, OUTS.
  */
 #include "lib/errno.h"
+#include "lib/lab.h"
 #include "vmm/inject.h"
 #include "vmm/vcpu.h"
 
@@ -17,10 +18,18 @@
 /* A write of 8 or 16 bits leaves the rest of RAX, one of 32 bits clears the upper half. */
 static void set_accumulator(struct vcpu *vcpu, u32 value, int size)
 {
+#if SOLVED >= 2
 	u64 old = vcpu->gpr[GPR_RAX];
 	u64 mask = size == 1 ? 0xff : size == 2 ? 0xffff : ~0ull;
 
 	vcpu->gpr[GPR_RAX] = (old & ~mask) | (value & mask);
+#else
+	/*
+	 * Exercise 2.6. IN puts 1, 2 or 4 bytes into AL, AX or EAX. What happens to the rest of
+	 * RAX is in the comment above.
+	 */
+	LAB(2, "2.6", "put the result of IN into the accumulator");
+#endif
 }
 
 /* rCX, rSI and rDI are as wide as addresses; 32-bit ones clear the upper half when written. */
@@ -107,6 +116,7 @@ static int interrupted(struct vcpu *vcpu)
  */
 static int string_io(struct vcpu *vcpu, const struct exit *exit)
 {
+#if SOLVED >= 2
 	bool down = vcpu_get(vcpu, VREG_RFLAGS) & RFLAGS_DF;
 	int step = down ? -exit->io.size : exit->io.size;
 	enum gpr index = exit->io.in ? GPR_RDI : GPR_RSI;
@@ -141,6 +151,25 @@ static int string_io(struct vcpu *vcpu, const struct exit *exit)
 			break;
 	}
 	return vcpu_skip(vcpu, exit);
+#else
+	/*
+	 * Exercise 2.6, continued. INS moves elements from the port to ES:rDI, OUTS from DS:rSI
+	 * (or the segment of an override) to the port; rCX of them with REP, else one.
+	 *
+	 *	- decode the instruction for its address size and segment
+	 *	- rCX, rSI, rDI are as wide as addresses: address_mask(), set_address_reg()
+	 *	- RFLAGS.DF says whether the address goes up or down, by the size of an element
+	 *	- after each element (string_element) the registers say how far we are, so that a
+	 *	  fault in the middle leaves the guest where a real one would. -EAGAIN: it has been
+	 *	  given a fault, return 0; -EFAULT: no RAM there, vm_fail(); others as they are
+	 *	- after bound() elements return interrupted() without stepping over the instruction:
+	 *	  the guest runs it again with the count that is left
+	 *	- an OUT may stop the VM: look at its state
+	 *
+	 * Handout: lab 2, "Ports". APM vol. 3 INS, OUTS, §1.2.6.
+	 */
+	LAB(2, "2.6", "carry out INS and OUTS");
+#endif
 }
 
 int vcpu_io_exit(struct vcpu *vcpu, const struct exit *exit)

@@ -14,6 +14,8 @@
 #include "lib/types.h"
 
 struct vm;
+struct vcpu;
+struct exit;
 
 #define IRQ_LINES 16
 
@@ -39,5 +41,43 @@ struct irq_state {
 	bool present;
 	u32 lines; /* bit n: line n is up */
 };
+
+#ifdef CONFIG_IRQ
+/**
+ * irq_offer() - put on the INTR pin what the interrupt controller has to say: before an entry, when
+ * REQUEST_IRQ was set. It is set again as long as something is on the pin.
+ */
+void irq_offer(struct vcpu *vcpu);
+
+/**
+ * irq_account() - after an exit with requests: acknowledge what the guest took; keep what the exit
+ * cut short.
+ */
+void irq_account(struct vcpu *vcpu, const struct exit *exit);
+
+/** vcpu_can_wake() - is there an interrupt that would end HLT? */
+bool vcpu_can_wake(struct vcpu *vcpu);
+/** vcpu_may_wake() - can there ever be one? */
+bool vcpu_may_wake(struct vcpu *vcpu);
+#else /* no interrupts: HLT is for ever */
+static inline void irq_offer(struct vcpu *vcpu)
+{
+	(void)vcpu;
+}
+static inline void irq_account(struct vcpu *vcpu, const struct exit *exit)
+{
+	(void)vcpu, (void)exit;
+}
+static inline bool vcpu_can_wake(struct vcpu *vcpu)
+{
+	(void)vcpu;
+	return false;
+}
+static inline bool vcpu_may_wake(struct vcpu *vcpu)
+{
+	(void)vcpu;
+	return false;
+}
+#endif
 
 #endif

@@ -191,10 +191,36 @@ static int add_block(struct vm *vm, gpa_t start, u64 size)
 	return vm_add_ram(vm, start, size, host);
 }
 
+/*
+ * Without translation the guest's RAM is the machine's at the same address. Guests for that are linked
+ * at 32 MiB, where Casita and what the boot loader put behind it have long ended; at= moves it.
+ */
+#define IDENTITY_START (32 * MIB)
+
+static int add_identity(struct vm *vm, u64 size)
+{
+	struct mem_block *b = &vm->memory.blocks[vm->memory.block_count];
+	u64 at = vm->config->at;
+	u64 start = at == UINT64_MAX ? IDENTITY_START : align_down(at, LARGE_SIZE);
+
+	if (!pages_take(HPA(start), size))
+		return vm_fail(vm, -ENOMEM,
+			       "without paging its RAM is the machine's own, and %llu MiB from "
+			       "address %#lx on are not free: give the machine more, or move it "
+			       "with at=",
+			       size / MIB, start);
+	*b = (struct mem_block){.host = HPA(start), .size = size};
+	vm->memory.block_count++;
+	return vm_add_ram(vm, GPA(start), size, HPA(start));
+}
+
 int memory_create(struct vm *vm, u64 size)
 {
-	int err = add_block(vm, GPA(0), min(size, LOW_MAX));
+	int err;
 
+	if (vm->paging && vm->paging->identity)
+		return add_identity(vm, size);
+	err = add_block(vm, GPA(0), min(size, LOW_MAX));
 	if (!err && size > LOW_MAX)
 		err = add_block(vm, GPA(HIGH_START), size - LOW_MAX);
 	return err;

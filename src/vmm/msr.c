@@ -8,6 +8,7 @@
  */
 #include "host/host.h"
 #include "lib/errno.h"
+#include "lib/lab.h"
 #include "vmm/inject.h"
 #include "vmm/vcpu.h"
 
@@ -30,6 +31,7 @@ static u64 efer_allowed(struct vcpu *vcpu)
 
 static int write_efer(struct vcpu *vcpu, u64 value)
 {
+#if SOLVED >= 2
 	u64 old = vcpu_get(vcpu, VREG_EFER);
 
 	if (value & ~efer_allowed(vcpu))
@@ -42,6 +44,17 @@ static int write_efer(struct vcpu *vcpu, u64 value)
 	if ((old ^ value) & EFER_NXE)
 		cpu->flush(vcpu); /* translations were cached under the other meaning of bit 63 */
 	return 0;
+#else
+	/*
+	 * Exercise 2.5. What WRMSR to EFER does (APM vol. 2 §3.1.7):
+	 *
+	 *	-EPERM	(our caller makes it #GP) for a bit that efer_allowed() has not; and for
+	 *		a change of LME while paging is on
+	 *	LMA	is the processor's: keep the old one, whatever was written
+	 *	NXE	a change gives cached translations another meaning: cpu->flush()
+	 */
+	LAB(2, "2.5", "write EFER");
+#endif
 }
 
 /* ---- memory types: stored, and without effect
@@ -168,6 +181,7 @@ static const struct msr_hook *find_hook(const struct hooks *h, u32 msr)
 
 int vcpu_msr_exit(struct vcpu *vcpu, const struct exit *exit)
 {
+#if SOLVED >= 2
 	u32 msr = vcpu->gpr[GPR_RCX];
 	u64 value = (u32)vcpu->gpr[GPR_RAX] | vcpu->gpr[GPR_RDX] << 32;
 	const struct msr_hook *hook = find_hook(&vcpu->vm->hooks, msr);
@@ -193,4 +207,18 @@ int vcpu_msr_exit(struct vcpu *vcpu, const struct exit *exit)
 		return 0;
 	}
 	return err ? err : vcpu_skip(vcpu, exit);
+#else
+	/*
+	 * Exercise 2.5, continued. The MSR's number is in ECX, its value in EDX:EAX, for reading
+	 * and for writing. A hook (find_hook) goes before read_msr() and write_msr(); one without
+	 * the callback is as an MSR that is not there. -EPERM from any of them is #GP(0) for the
+	 * guest, and the instruction has not happened; another error is our caller's; after
+	 * success, step over the instruction.
+	 *
+	 * Hint: RDMSR clears the upper halves of RAX and RDX, in 64-bit code too.
+	 *
+	 * Handout: lab 2, "Model-specific registers". APM vol. 3 RDMSR, WRMSR.
+	 */
+	LAB(2, "2.5", "do what RDMSR and WRMSR do");
+#endif
 }

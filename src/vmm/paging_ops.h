@@ -16,6 +16,8 @@ struct mem_region;
 
 struct paging_ops {
 	const char *name;
+	int rank;      /* where none is asked for, the highest that works is taken */
+	bool identity; /* guest physical addresses are the machine's: RAM must be in its place */
 	/* Can this machine do it? If not, @why says what is missing. */
 	bool (*present)(const char **why);
 	/* Build what the VM's memory map asks for; vm->memory is final but for later map calls. */

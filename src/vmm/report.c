@@ -8,6 +8,17 @@
 
 #define LAST_EXITS 8
 
+const char *exit_kind_name(enum exit_kind kind)
+{
+	static const char *const names[] = {
+#define X(e, name) [e] = name,
+		EXIT_KINDS(X)
+#undef X
+	};
+
+	return names[kind];
+}
+
 static unsigned long long reg(struct vcpu *vcpu, enum vreg r)
 {
 	return vcpu_get(vcpu, r);

@@ -13,7 +13,7 @@
 #include "lib/errno.h"
 #include "lib/print.h"
 #include "vmm/console.h"
-#include "vmm/inject.h"
+#include "vmm/irq.h"
 #include "vmm/timer.h"
 #include "vmm/trace.h"
 #include "vmm/vcpu.h"
@@ -51,7 +51,7 @@ static bool try_wake(struct vm *vm)
 		vcpu->halted = false;
 		return true;
 	}
-	if (!(vcpu_get(vcpu, VREG_RFLAGS) & RFLAGS_IF))
+	if (!vcpu_may_wake(vcpu))
 		vm_stop(vm, VM_POWEROFF);
 	return false;
 }
@@ -89,8 +89,10 @@ static bool see_to_requests(struct vcpu *vcpu)
 	}
 	if (vcpu->requests & REQUEST_LEAVE)
 		return false;
-	if (vcpu->requests & REQUEST_IRQ)
+	if (vcpu->requests & REQUEST_IRQ) {
+		vcpu->requests &= ~REQUEST_IRQ;
 		irq_offer(vcpu);
+	}
 	return true;
 }
 

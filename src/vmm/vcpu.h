@@ -7,6 +7,7 @@
 #define VMM_VCPU_H
 
 #include "host/cpu.h"
+#include "lib/errno.h"
 #include "lib/types.h"
 #include "vmm/exit.h"
 #include "vmm/inject.h"
@@ -14,11 +15,23 @@
 #include "x86/decode.h"
 #include "x86/walk.h"
 
-/* ---- fetch.c --------------------------------------------------------------------------------- */
+/* ---- vcpu.c ------------------------------------------------------------------------------------
+ */
+
+int vcpu_create(struct vm *vm);
+void vcpu_destroy(struct vm *vm);
+
+/* ---- segment.c ----------------------------------------------------------------------------------
+ */
 
 /** vcpu_code_size() - is the guest running 16, 32 or 64-bit code? */
 enum code_size vcpu_code_size(struct vcpu *vcpu);
+/** vcpu_linear() - segment and offset to a linear address (APM vol. 2 §4.5.3 for 64-bit code). */
+gva_t vcpu_linear(struct vcpu *vcpu, enum seg seg, u64 offset);
 
+/* ---- translate.c ------------------------------------------------------------------------------- */
+
+#ifdef CONFIG_WALK
 /**
  * vcpu_translate() - what a guest virtual address means, by the guest's page tables.
  * @access: WALK_* bits; whether the guest is in user mode is looked up
@@ -34,6 +47,22 @@ int vcpu_translate(struct vcpu *vcpu, gva_t gva, u32 access, struct walk *walk);
  * Return: -EAGAIN, the guest has the fault; -ENODEV, the VM cannot go on.
  */
 int vcpu_walk_failed(struct vcpu *vcpu, gva_t gva, enum seg seg, int err, const struct walk *walk);
+#else /* a guest without page tables of its own: a virtual address is a physical one */
+static inline int vcpu_translate(struct vcpu *vcpu, gva_t gva, u32 access, struct walk *walk)
+{
+	(void)vcpu, (void)access;
+	walk->gpa = GPA(gva.a);
+	return 0;
+}
+static inline int vcpu_walk_failed(struct vcpu *vcpu, gva_t gva, enum seg seg, int err,
+				   const struct walk *walk)
+{
+	(void)vcpu, (void)gva, (void)seg, (void)walk;
+	return err;
+}
+#endif
+
+/* ---- fetch.c --------------------------------------------------------------------------------- */
 
 /**
  * vcpu_insn() - read and decode the instruction that exited.
@@ -64,9 +93,6 @@ int vcpu_access(struct vcpu *vcpu, enum seg seg, u64 offset, void *buffer, u64 s
 /** vcpu_probe() - would vcpu_access() succeed? If not, the same fault is given to the guest. */
 int vcpu_probe(struct vcpu *vcpu, enum seg seg, u64 offset, u64 size, u32 access);
 
-/** vcpu_linear() - segment and offset to a linear address (APM vol. 2 §4.5.3 for 64-bit code). */
-gva_t vcpu_linear(struct vcpu *vcpu, enum seg seg, u64 offset);
-
 /** vcpu_operand() - vcpu_access() to an instruction's memory operand. */
 int vcpu_operand(struct vcpu *vcpu, const struct insn *insn, void *buffer, u64 size, u32 access);
 
@@ -81,10 +107,28 @@ int vcpu_io_exit(struct vcpu *vcpu, const struct exit *exit);	     /* io.c */
 int vcpu_msr_exit(struct vcpu *vcpu, const struct exit *exit);	     /* msr.c */
 int vcpu_cr_exit(struct vcpu *vcpu, const struct exit *exit);	     /* cr.c */
 int vcpu_hypercall_exit(struct vcpu *vcpu, const struct exit *exit); /* hypercall.c */
-int vcpu_mmio_exit(struct vcpu *vcpu, const struct exit *exit);	     /* mmio.c */
 
+#ifdef CONFIG_MMIO
+int vcpu_mmio_exit(struct vcpu *vcpu, const struct exit *exit); /* mmio.c */
+#else
+static inline int vcpu_mmio_exit(struct vcpu *vcpu, const struct exit *exit)
+{
+	return vm_fail(vcpu->vm, -ENOSYS,
+		       "it touched %#llx, where it has no RAM; this Casita was built without "
+		       "devices in memory",
+		       (unsigned long long)exit->memory.gpa.a);
+}
+#endif
+
+#ifdef CONFIG_EMULATE
 /** cpuid_refresh() - work out what this guest's CPUID says, at its start and when CR4 changes. */
 void cpuid_refresh(struct vcpu *vcpu);
+#else
+static inline void cpuid_refresh(struct vcpu *vcpu)
+{
+	(void)vcpu;
+}
+#endif
 /** vcpu_cpuid() - what the guest's CPUID shall say. */
 struct cpuid_regs vcpu_cpuid(struct vcpu *vcpu, u32 leaf, u32 subleaf);
 
@@ -95,12 +139,6 @@ int resident_create(struct vcpu *vcpu);
 void resident_destroy(struct vcpu *vcpu);
 /** resident_load() - see that the processor holds this virtual CPU's FPU, debug registers, …. */
 void resident_load(struct vcpu *vcpu);
-
-/* ---- vcpu.c ------------------------------------------------------------------------------------
- */
-
-int vcpu_create(struct vm *vm);
-void vcpu_destroy(struct vm *vm);
 
 /* ---- run.c -------------------------------------------------------------------------------------
  */

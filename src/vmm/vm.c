@@ -57,8 +57,10 @@ static int create_devices(struct vm *vm)
 		int err = (*it)->create(vm);
 
 		if (err)
-			return vm_fail(vm, err, "its %s could not be made (error %d)", (*it)->name,
-				       -err);
+			return vm->reason[0]
+				       ? err
+				       : vm_fail(vm, err, "its %s could not be made (error %d)",
+						 (*it)->name, -err);
 	}
 	return 0;
 }
@@ -75,7 +77,7 @@ static void destroy_devices(struct vm *vm)
 		kfree(vm->device_allocs[i].memory, vm->device_allocs[i].bytes);
 }
 
-/* The paging mode that was asked for by name, or the first that is linked and works here. */
+/* The paging mode that was asked for by name, or the best that is linked and works here. */
 static int choose_paging(struct vm *vm)
 {
 	const char *wanted = vm->config->paging;
@@ -85,13 +87,15 @@ static int choose_paging(struct vm *vm)
 	set_for_each (paging_modes, it) {
 		if (wanted[0] && strcmp(wanted, (*it)->name))
 			continue;
-		if ((*it)->present(&why)) {
+		if (!(*it)->present(&why)) {
+			if (wanted[0])
+				return vm_fail(vm, -ENODEV, "paging=%s: %s", wanted, why);
+		} else if (!vm->paging || vm->paging->rank < (*it)->rank) {
 			vm->paging = *it;
-			return 0;
 		}
-		if (wanted[0])
-			return vm_fail(vm, -ENODEV, "paging=%s: %s", wanted, why);
 	}
+	if (vm->paging)
+		return 0;
 	if (wanted[0])
 		return vm_fail(vm, -ENOSYS, "paging=%s: this Casita was built without it", wanted);
 	return vm_fail(vm, -ENODEV, "no way to virtualize its memory: %s", why);

@@ -9,7 +9,7 @@
 #include "vmm/config.h"
 
 #define MODULES_MAX 100
-#define ERROR_SIZE  160 /* as main.c has it */
+#define ERROR_SIZE  200 /* as main.c has it */
 
 static struct vm_config configs[VMS_MAX];
 static char error[ERROR_SIZE];
@@ -199,7 +199,7 @@ static const struct {
 	{"k mem", NULL, NULL, "module k: unknown word \"mem\""},
 	{"k Mem=1M", NULL, NULL, "unknown word \"Mem=1M\""},
 	{"k quiet", NULL, NULL,
-	 "(vm= mem= paging= loader= at= mode= trap= for= as=; -- ends them)"},
+	 "(vm= mem= paging= loader= at= mode= trap= cpuid= msr= io= for= as=; -- ends them)"},
 	{"k --quiet", NULL, NULL, "unknown word \"--quiet\""},
 	{LONG " " LONG, NULL, NULL, "unknown word \"a_word_that_is_longer_than_any_t\""},
 	{"k vm=", NULL, NULL, "module k: vm= has no value"},

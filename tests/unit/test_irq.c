@@ -64,8 +64,10 @@ static void raise(int vector)
 /* As the run loop: before an entry. */
 static void enter(void)
 {
-	if (vcpu->requests & REQUEST_IRQ)
-		irq_offer(vcpu);
+	if (!(vcpu->requests & REQUEST_IRQ))
+		return;
+	vcpu->requests &= ~REQUEST_IRQ;
+	irq_offer(vcpu);
 }
 
 /* After an exit, in which the guest took what is on its pin or did not. */

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * lab.h: a hole that a lab of the course leaves for its student.
+ *
+ *	#if SOLVED >= 2
+ *		the solution
+ *	#else
+ *		the contract, in a comment, and
+ *		LAB(2, "2.4", "say what this guest's CPUID says");
+ *	#endif
+ *
+ * SOLVED is the last lab whose solution is compiled in; a finished Casita has them all.
+ */
+#ifndef LIB_LAB_H
+#define LIB_LAB_H
+
+#include "lib/types.h"
+
+/** LAB() - stop here, and say which exercise comes next and where its hole is. */
+#define LAB(lab, exercise, what) lab_missing(lab, exercise, what, __FILE__, __LINE__)
+
+_Noreturn void lab_missing(int lab, const char *exercise, const char *what, const char *file,
+			   int line);
+
+/* Whether lab_missing() has spoken: its trap needs no further report. */
+extern bool lab_stopped;
+
+#endif
