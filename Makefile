@@ -2,15 +2,21 @@
 #
 # Casita's commands. `make help` lists them; README.md introduces them.
 
+O := $(CURDIR)/build
+#{ staff
 # A build of fewer floors, or of fewer solutions, has a folder of its own.
 O := $(CURDIR)/build$(if $(STAGE)$(SOLVED),/stage-$(STAGE)$(if $(SOLVED),-solved-$(SOLVED)))
+#}
 PYTHON := /usr/bin/python3
 
-# What may be said to `make run`, and reaches grader/run.py in the environment, as CASITA_RUN and so
+# What may be said to `make run` and `make grade`, and reaches the grader in the environment, as CASITA_RUN and so
 # on. $(value) and a simple variable keep every $, quote and blank as it was typed, and nothing goes
 # to a sub-make by itself, where it would be expanded.
 RUN_VARIABLES := RUN GUEST KERNEL INITRD APPEND MEM CPU ENGINE PAGING ACCEL BOCHS_CPU EXITS DISK \
-		 TIMEOUT
+		 TIMEOUT LAB PATCH TREE SEED TEST GDB OUT JOBS
+#{ staff
+RUN_VARIABLES += SINCE STAFF
+#}
 define pass_on
 CASITA_$(1) := $$(value $(1))
 export CASITA_$(1)
@@ -21,8 +27,10 @@ export CASITA_BUILD := $(O)
 MAKEOVERRIDES :=
 
 # What each sub-make is told. One build at a time, so that two commands may run side by side.
-CHOICES := O=$(O) $(if $(filter-out default,$(origin CC)),CC=$(CC)) \
-	   $(if $(STAGE),STAGE=$(STAGE)) $(if $(SOLVED),SOLVED=$(SOLVED))
+CHOICES := O=$(O) $(if $(filter-out default,$(origin CC)),CC=$(CC))
+#{ staff
+CHOICES += $(if $(STAGE),STAGE=$(STAGE)) $(if $(SOLVED),SOLVED=$(SOLVED))
+#}
 BUILD_IN = @mkdir -p $(O) && flock $(O)/.lock $(MAKE) -s --no-print-directory $(CHOICES) -C
 
 all: casita guests
@@ -32,7 +40,9 @@ casita:
 
 guests: casita
 	$(BUILD_IN) guests
+ifneq ($(wildcard guests/linux),)
 	$(BUILD_IN) guests/linux
+endif
 
 run: export CASITA_GDB :=
 gdb: export CASITA_GDB := 1
@@ -40,8 +50,16 @@ run gdb: setup-run
 	@$(MAKE) -s --no-print-directory $(CHOICES) all
 	@$(PYTHON) grader/run.py
 
+#{ staff
 check: setup-check
 	@$(PYTHON) tests/check.py $(PART)
+
+handout: setup-handout
+	@$(PYTHON) grader/staff/handout.py
+
+#}
+grade: setup-grade
+	@$(PYTHON) grader/grade make
 
 defconfig menuconfig: setup-run
 	$(BUILD_IN) src $@
@@ -49,12 +67,20 @@ defconfig menuconfig: setup-run
 setup:
 	@grader/setup.sh all
 
+setup-grade:
+	@grader/setup.sh grade
+
 setup-run:
 	@grader/setup.sh run $(if $(filter bochs,$(value ENGINE)),bochs)
 
+#{ staff
 setup-check:
 	@grader/setup.sh check
 
+setup-handout:
+	@grader/setup.sh handout
+
+#}
 doctor:
 	@test -x $(PYTHON) || { echo "python3 is missing: run make setup"; exit 1; }
 	@$(PYTHON) grader/doctor.py
@@ -72,10 +98,16 @@ help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
 
 #: make                 build Casita and its guests (CC=clang: with clang)
+#{ staff
 #: make STAGE=n         build only the first n floors; SOLVED=m: with the solutions of labs up to m
+#: make handout LAB=n OUT=dir   a student's tree; SINCE=k: only what is new since lab k; STAFF=1: all
+#}
 #: make run             boot Debian's kernel and a busybox userland in a VM in Casita; Ctrl-A x leaves
 #: make run RUN='…'     run these commands in it; the last line is "guest exit status N"
+#{ staff
 #: make check           every test; PART=unit and the like: only that part
+#}
+#: make grade LAB=n      grade this tree; PATCH=file, TREE=dir: that; TEST=name: only that test
 #: make gdb             like make run, but wait for GDB
 #: make setup           install the Debian packages that are missing
 #: make doctor          what is there, and which accelerator make run uses
@@ -94,6 +126,11 @@ help:
 #:   EXITS=1              print the VM's exits when it stops
 #:   ACCEL=tcg|kvm        QEMU's accelerator
 #:   TIMEOUT=seconds      give up after so long
+#:
+#: Variables for grade: SEED=n JOBS=n OUT=result.json, and GDB=1 with TEST=name: wait for GDB
 
-.PHONY: all casita guests run gdb check defconfig menuconfig setup setup-run setup-check doctor docs \
+.PHONY: all casita guests run gdb grade setup-grade check defconfig menuconfig setup setup-run setup-check doctor docs \
 	clean help
+#{ staff
+.PHONY: handout setup-handout
+#}

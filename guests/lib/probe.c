@@ -16,12 +16,28 @@ struct iret_frame {
 	reg_t rip, cs, flags, rsp, ss;
 };
 
+/* What a register starts with: different in each, and with a seed different for each seed. */
+static reg_t first_value(unsigned i)
+{
+	u64 x = (u64)GUEST_SEED << 32 | (i + 1);
+
+	if (!GUEST_SEED)
+		return (reg_t)0x1111111111111111 * (i + 1);
+	for (unsigned round = 0; round < 3; round++) { /* xorshift64* */
+		x ^= x >> 12;
+		x ^= x << 25;
+		x ^= x >> 27;
+		x *= 0x2545f4914f6cdd1dull;
+	}
+	return (x & ~15ull) | i;
+}
+
 struct state state_new(void)
 {
 	struct state s = {.cs = SEL_CODE, .ss = SEL_DATA, .flags = FLAGS_ONE};
 
 	for (unsigned i = 0; i < GPRS; i++)
-		s.gpr[i] = (reg_t)0x1111111111111111 * (i + 1);
+		s.gpr[i] = first_value(i);
 #ifndef __x86_64__
 	s.gpr[RSP] = (reg_t)probe_stack + sizeof(probe_stack) - 256;
 #endif

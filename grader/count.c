@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * count.c: a QEMU TCG plugin that counts retired instructions from outside the machine.
+ *
+ *	gcc -O2 -shared -fPIC -o count.so count.c
+ *	qemu-system-x86_64 -icount shift=0,sleep=off … -plugin ./count.so,out=count.txt,low=0x2000000,high=0x2001000
+ *
+ *	out=FILE		where to write; nothing that runs in the machine can reach it
+ *	low=, high=		the guest's image: addresses low <= a < high
+ *	instructions=N		end the machine when more than N instructions have been executed
+ *	entries=N		end the machine at VMRUN number N + 1
+ *	blocks=N		end the machine when QEMU has translated more than N blocks of code: where
+ *				there is no RAM it translates each instruction anew, and that takes time
+ *
+ * What it writes, one line for each time that a guest ran, then one line at the end:
+ *
+ *	run GUEST IMAGE HOST	instructions between VMRUN and the exit, those of them in the image, and
+ *				those of the host since the exit before
+ *	end WHY TOTAL ENTRIES GUEST IMAGE OUTSIDE BLOCKS
+ *				WHY is "exit" (the machine ended by itself) or the limit that ended it,
+ *				and OUTSIDE what was executed of the image while no guest ran: all there
+ *				is when the guest runs bare, nothing when it runs in a VM
+ *
+ * How it tells guest from host: VMRUN enters a guest, and an exit goes on behind the host's VMRUN. So the
+ * instruction that stands behind a VMRUN is where a run ends. (A guest may execute VMRUN as well; that
+ * is one more instruction of the image, and its business is an exit.)
+ *
+ * INS and OUTS in the image are not counted as instructions of the image: QEMU counts every element of
+ * a REP that it executes itself, and an intercepted one only once. What is left is exact: an instruction
+ * that exits is counted once, like one that does not.
+ *
+ * Debian packages no qemu-plugin.h for QEMU 7.2, so the few declarations that we need of version 1 of
+ * its interface stand here (docs/devel/tcg-plugins.rst in QEMU's source). One thread runs all of the
+ * machine's processors because of -icount, so nothing here is locked.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- QEMU's plugin interface, version 1 ------------------------------------------------- */
+
+struct qemu_plugin_tb;
+struct qemu_plugin_insn;
+typedef uint64_t qemu_plugin_id_t;
+
+enum { QEMU_PLUGIN_INLINE_ADD_U64 };
+enum { QEMU_PLUGIN_CB_NO_REGS };
+
+size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
+struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t index);
+const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
+size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
+uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
+void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id,
+					   void (*fn)(qemu_plugin_id_t, struct qemu_plugin_tb *));
+void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb, void (*fn)(unsigned, void *),
+					  int flags, void *opaque);
+void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn,
+					    void (*fn)(unsigned, void *), int flags, void *opaque);
+void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_insn *insn, int op, void *counter,
+						uint64_t addend);
+void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id, void (*fn)(qemu_plugin_id_t, void *),
+				    void *opaque);
+
+#define EXPORT __attribute__((visibility("default")))
+EXPORT int qemu_plugin_version = 1;
+
+/* ---- counting ---------------------------------------------------------------------------- */
+
+#define BEHIND_MAX   16 /* places behind a VMRUN that we remember */
+#define STATUS_LIMIT 9	/* QEMU's exit status when we end it; the file says why */
+
+/* Incremented by the translated code itself, before each instruction. */
+static uint64_t total, image;
+
+static uint64_t low, high;
+static uint64_t instructions_max = UINT64_MAX, entries_max = UINT64_MAX, blocks_max = UINT64_MAX;
+static FILE *out;
+
+static bool in_guest;
+static uint64_t entries, blocks;
+static uint64_t total_at_entry, image_at_entry, total_at_exit;
+static uint64_t guest_sum, image_sum;
+static uint64_t behind[BEHIND_MAX];
+static unsigned behind_count;
+
+/* A run of the guest is over; @extra instructions of the host were counted since. */
+static void end_run(uint64_t extra)
+{
+	uint64_t guest = total - extra - total_at_entry, of_image = image - image_at_entry;
+
+	fprintf(out, "run %lu %lu %lu\n", guest, of_image, total_at_entry - total_at_exit);
+	guest_sum += guest;
+	image_sum += of_image;
+	total_at_exit = total - extra;
+	in_guest = false;
+}
+
+static void write_end(const char *why)
+{
+	if (in_guest)
+		end_run(0);
+	fprintf(out, "end %s %lu %lu %lu %lu %lu %lu\n", why, total, entries, guest_sum, image_sum,
+		image - image_sum, blocks);
+	fclose(out);
+}
+
+static void stop(const char *why)
+{
+	write_end(why);
+	_exit(STATUS_LIMIT);
+}
+
+static void on_block(unsigned cpu, void *opaque)
+{
+	(void)cpu, (void)opaque;
+	if (total > instructions_max)
+		stop("instructions");
+}
+
+static void on_vmrun(unsigned cpu, void *opaque)
+{
+	(void)cpu, (void)opaque;
+	if (in_guest)
+		end_run(1); /* we missed its end: nothing stood behind the VMRUN */
+	if (entries == entries_max)
+		stop("entries");
+	entries++;
+	in_guest = true;
+	total_at_entry = total;
+	image_at_entry = image;
+}
+
+static void on_behind_vmrun(unsigned cpu, void *opaque)
+{
+	(void)cpu, (void)opaque;
+	if (in_guest)
+		end_run(1);
+}
+
+/* ---- looking at instructions as QEMU translates them -------------------------------------- */
+
+/* The first byte that is no prefix (APM vol. 3 §1.2); REX counts as one, which does no harm here. */
+static const uint8_t *skip_prefixes(const uint8_t *p, const uint8_t *end)
+{
+	static const uint8_t prefixes[] = {0x66, 0x67, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0xf0, 0xf2, 0xf3};
+
+	while (p < end && (memchr(prefixes, *p, sizeof(prefixes)) || (*p & 0xf0) == 0x40))
+		p++;
+	return p;
+}
+
+static bool is_vmrun(const uint8_t *opcode, const uint8_t *end)
+{
+	return end - opcode == 3 && opcode[0] == 0x0f && opcode[1] == 0x01 && opcode[2] == 0xd8;
+}
+
+static bool is_string_io(const uint8_t *opcode, const uint8_t *end)
+{
+	return end - opcode == 1 && *opcode >= 0x6c && *opcode <= 0x6f;
+}
+
+static bool in_image(uint64_t address)
+{
+	return address >= low && address < high;
+}
+
+static void remember_behind(uint64_t address)
+{
+	for (unsigned i = 0; i < behind_count; i++)
+		if (behind[i] == address)
+			return;
+	if (behind_count < BEHIND_MAX)
+		behind[behind_count++] = address;
+}
+
+static bool is_behind(uint64_t address)
+{
+	for (unsigned i = 0; i < behind_count; i++)
+		if (behind[i] == address)
+			return true;
+	return false;
+}
+
+static void translate_insn(struct qemu_plugin_insn *insn)
+{
+	const uint8_t *start = qemu_plugin_insn_data(insn);
+	const uint8_t *end = start + qemu_plugin_insn_size(insn);
+	const uint8_t *opcode = skip_prefixes(start, end);
+	uint64_t address = qemu_plugin_insn_vaddr(insn);
+
+	qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64, &total, 1);
+	if (in_image(address)) {
+		if (!is_string_io(opcode, end))
+			qemu_plugin_register_vcpu_insn_exec_inline(
+				insn, QEMU_PLUGIN_INLINE_ADD_U64, &image, 1);
+		return;
+	}
+	if (is_behind(address))
+		qemu_plugin_register_vcpu_insn_exec_cb(insn, on_behind_vmrun,
+						       QEMU_PLUGIN_CB_NO_REGS, NULL);
+	if (is_vmrun(opcode, end)) {
+		remember_behind(address + (end - start));
+		qemu_plugin_register_vcpu_insn_exec_cb(insn, on_vmrun, QEMU_PLUGIN_CB_NO_REGS, NULL);
+	}
+}
+
+static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
+{
+	size_t n = qemu_plugin_tb_n_insns(tb);
+
+	(void)id;
+	if (++blocks > blocks_max)
+		stop("blocks");
+	qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, QEMU_PLUGIN_CB_NO_REGS, NULL);
+	for (size_t i = 0; i < n; i++)
+		translate_insn(qemu_plugin_tb_get_insn(tb, i));
+}
+
+/* ---- the plugin's life --------------------------------------------------------------------- */
+
+static void at_exit(qemu_plugin_id_t id, void *opaque)
+{
+	(void)id, (void)opaque;
+	write_end("exit");
+}
+
+/* The value in "name=value", or NULL if @word has another name. */
+static const char *value_of(const char *word, const char *name)
+{
+	size_t n = strlen(name);
+
+	return !strncmp(word, name, n) && word[n] == '=' ? word + n + 1 : NULL;
+}
+
+static bool read_word(const char *word)
+{
+	static const struct {
+		const char *name;
+		uint64_t *number;
+	} numbers[] = {{"low", &low},
+		       {"high", &high},
+		       {"instructions", &instructions_max},
+		       {"entries", &entries_max},
+		       {"blocks", &blocks_max}};
+	const char *value = value_of(word, "out");
+
+	if (value) {
+		out = fopen(value, "w");
+		return out;
+	}
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		value = value_of(word, numbers[i].name);
+		if (value) {
+			*numbers[i].number = strtoull(value, NULL, 0);
+			return true;
+		}
+	}
+	return false;
+}
+
+EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, char **argv)
+{
+	(void)info;
+	for (int i = 0; i < argc; i++) {
+		if (!read_word(argv[i])) {
+			fprintf(stderr, "count: cannot use \"%s\"\n", argv[i]);
+			return -1;
+		}
+	}
+	if (!out) {
+		fprintf(stderr, "count: out=FILE is missing\n");
+		return -1;
+	}
+	qemu_plugin_register_vcpu_tb_trans_cb(id, on_translate);
+	qemu_plugin_register_atexit_cb(id, at_exit, NULL);
+	return 0;
+}

@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Judges what was seen of guests that ran under Casita, against what they do when they run bare.
+
+Every guest must
+
+- give the right answers, in order, each by an OUT that stands in its own code;
+- end as it should, and not be entered again after that;
+- have been executed: as many instructions of its image as bare, all of them inside VMs (see evidence.py).
+
+The first thing that is wrong is what the student is told, with the exits that led to it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Sequence
+
+from .evidence import PORT_EXIT, Exit
+from .machine import Seen
+from .model import Test, Verdict
+from .programs.asm import ANY, HALT, SHUTDOWN, STOPPED
+from .subject import Subject
+
+_LAST_EXITS = 8
+_SERIAL_LINES, _SERIAL_COLUMNS = 6, 160
+_STOPPED = re.compile(r"casita: .*(stopped|triple fault|panic|exercise|Exercise|lab)")
+
+_LIMITS = {
+    "exits": "it exited more often than the {exits} times that it may",
+    "instructions": "the whole run took more than the {instructions} instructions that it may",
+    "blocks": "so much code was executed for the first time that it must have run wild",
+    "log": "there was so much output that the run was ended",
+    "time": "it did not end, and was stopped by the clock on the wall",
+}
+_ENDS = {
+    HALT: "HLT with interrupts off should end its VM",
+    SHUTDOWN: "a triple fault should end its VM",
+    STOPPED: "an exit that the monitor does not know should stop its VM",
+}
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What came out."""
+
+    verdict: Verdict
+    message: str
+    evidence: dict[str, Any]
+    last_exits: list[str]
+
+
+@dataclass(frozen=True)
+class _Problem:
+    message: str
+    exits: Sequence[Exit]  # the last of them are worth showing
+
+
+def judge(test: Test, subjects: Sequence[Subject], seen: Seen) -> Judgement:
+    """Judge one run."""
+    problem = _first_problem(subjects, seen)
+    wants_first_exit_only = all(subject.end == ANY for subject in subjects)
+    if seen.limit and not wants_first_exit_only:
+        said = _LIMITS[seen.limit].format(exits=test.exits, instructions=test.instructions)
+        message = f"Stopped: {said}." + (f"\n{problem.message}" if problem else "")
+        # The exits before the first wrong answer, or else the last: where it hangs.
+        shown = problem.exits if problem else seen.trace.exits
+        return Judgement(Verdict.LIMIT, message, _evidence(subjects, seen), _last(shown))
+    if problem is None:
+        return Judgement(Verdict.PASS, "", _evidence(subjects, seen), [])
+    message = problem.message + _serial(seen)
+    return Judgement(Verdict.FAIL, message, _evidence(subjects, seen), _last(problem.exits))
+
+
+def _first_problem(subjects: Sequence[Subject], seen: Seen) -> _Problem | None:
+    exits = seen.trace.exits
+    if seen.crashed:
+        return _Problem(f"QEMU itself died (signal {-(seen.code or 0)}) of what happened in it.", exits)
+    if not seen.trace.runs:
+        return _Problem("No guest was entered: there was no VMRUN." + _how_it_ended(seen), [])
+    for subject in subjects:
+        own = exits if len(subjects) == 1 else _exits_of(subject, exits)
+        problem = _problem_of(subject, own, seen, alone=len(subjects) == 1)
+        if problem:
+            who = f"{subject.name}: " if len(subjects) > 1 else ""
+            return _Problem(who + problem.message, problem.exits)
+    return _machine_problem(subjects, seen)
+
+
+def _exits_of(subject: Subject, exits: Sequence[Exit]) -> list[Exit]:
+    return [exit for exit in exits if subject.low <= exit.rip < subject.high]
+
+
+def _problem_of(subject: Subject, exits: Sequence[Exit], seen: Seen, alone: bool) -> _Problem | None:
+    if not exits:
+        return _Problem("The guest was entered, but never came to an exit in its own code.", exits)
+    if subject.end == ANY:
+        return _first_exit_problem(subject, exits[0])
+    return (
+        _refusal(exits)
+        or _answer_problem(subject, exits)
+        or _end_problem(subject, exits, seen, alone)
+    )
+
+
+def _refusal(exits: Sequence[Exit]) -> _Problem | None:
+    for index, event in enumerate(exits):
+        if event.code & 0xFFFFFFFF == 0xFFFFFFFF:
+            message = "VMRUN refused the VMCB (exit code -1): its contents break a rule of the manual."
+            return _Problem(message, exits[: index + 1])
+    return None
+
+
+def _first_exit_problem(subject: Subject, first: Exit) -> _Problem | None:
+    if first.is_out and first.port == subject.first_port and first.rip == subject.low:
+        return None
+    wanted = f"OUT, port {subject.first_port:#x} at {subject.low:#x}"
+    return _Problem(f"The first exit should be {wanted}; it was {first}.", [first])
+
+
+# ---- answers ------------------------------------------------------------------------------------
+
+
+def _answer_problem(subject: Subject, exits: Sequence[Exit]) -> _Problem | None:
+    wanted = subject.nibbles
+    at = [index for index, event in enumerate(exits) if event.nibble is not None]
+    said = [exits[index].nibble or 0 for index in at]
+    for number, index in enumerate(at):
+        until = exits[: index + 1]
+        if not subject.has_out_at(exits[index].rip):
+            message = f"An answer came from {exits[index].rip:#x}, where this guest has no OUT."
+            return _Problem(message, until)
+        if number >= len(wanted):
+            message = f"The guest had given all {len(wanted)} nibbles of its answers, and went on."
+            return _Problem(message, until)
+        if said[number] != wanted[number]:
+            return _Problem(_difference(subject, said, number), until)
+    if len(said) < len(wanted):
+        return _Problem(_difference(subject, said, len(said)), exits)
+    return None
+
+
+def _difference(subject: Subject, said: Sequence[int], index: int) -> str:
+    """A sentence about the answer to which nibble number `index` belongs."""
+    found = subject.answer_at(index)
+    assert found
+    answer, first = found
+    number = subject.answers.index(answer) + 1
+    heard = "".join(f"{nibble:x}" for nibble in said[first : first + answer.nibbles])
+    seen = f"0x{heard}" if len(heard) == answer.nibbles else f"0x{heard}…, then none" if heard else "nothing"
+    return (
+        f"Answer {number} of {len(subject.answers)}, {answer.name}: "
+        f"expected {answer.expected:#0{answer.nibbles + 2}x}, seen {seen}."
+    )
+
+
+# ---- the end ------------------------------------------------------------------------------------
+
+
+def _end_problem(
+    subject: Subject, exits: Sequence[Exit], seen: Seen, alone: bool
+) -> _Problem | None:
+    last = exits[-1]
+    if subject.end == "exit":
+        ends = [i for i, event in enumerate(exits) if event.is_out and event.port == PORT_EXIT]
+        if not ends:
+            inside = alone and seen.trace.runs[-1].exit is None
+            why = ": it went to the machine itself, without an exit" if inside else ""
+            message = f"All answers are right, but the guest's OUT to port {PORT_EXIT:#x} was not seen{why}."
+            return _Problem(message + _how_it_ended(seen), exits)
+        after = exits[ends[0] + 1 :]
+    else:
+        if all(event.code != subject.last_code for event in exits):
+            return _Problem(f"{_ENDS[subject.end]}, but no such exit was seen.", exits)
+        codes = [event.code for event in exits]
+        after = exits[codes.index(subject.last_code or 0) + 1 :]
+    if after or (alone and seen.trace.runs[-1].exit is None):
+        message = f"The guest had come to its end, and was entered again; then: {last}."
+        return _Problem(message, exits)
+    return None
+
+
+def _machine_problem(subjects: Sequence[Subject], seen: Seen) -> _Problem | None:
+    """What concerns the whole machine, after all guests have done what they should."""
+    exits = seen.trace.exits
+    if all(subject.end == ANY for subject in subjects):
+        return None
+    if seen.limit:
+        return None
+    if seen.status is None:
+        return _Problem("All answers are right, but then:" + _how_it_ended(seen), exits)
+    if seen.status != 0 and all(subject.end == "exit" for subject in subjects):
+        return _Problem(f"All answers are right, but Casita ended with status {seen.status}.", exits)
+    return _count_problem(subjects, seen)
+
+
+def _count_problem(subjects: Sequence[Subject], seen: Seen) -> _Problem | None:
+    counts, exits = seen.counts, seen.trace.exits
+    wanted = sum(subject.instructions for subject in subjects)
+    most = wanted + seen.trace.restarts
+    exact = all(subject.exact for subject in subjects)
+    if counts.entries != len(seen.trace.runs):
+        message = f"There were {counts.entries} VMRUNs, and QEMU's log has {len(seen.trace.runs)}."
+        return _Problem(message, exits)
+    if counts.outside:
+        message = f"{counts.outside} instructions of the guest were executed outside of any VM."
+        return _Problem(message, exits)
+    if (exact and not wanted <= counts.image <= most) or counts.image < wanted // 2:
+        message = (
+            f"The answers are right, but the guest executed {counts.image} instructions; "
+            f"without Casita it executes {wanted}. Were some skipped, or executed twice?"
+        )
+        return _Problem(message, exits)
+    return None
+
+
+def _how_it_ended(seen: Seen) -> str:
+    if seen.code == 0:
+        return " The machine was reset: a triple fault in Casita itself."
+    if seen.status is not None and seen.status != 0:
+        return f" Casita ended with status {seen.status}."
+    return ""
+
+
+# ---- for people ---------------------------------------------------------------------------------
+
+
+def _last(exits: Sequence[Exit]) -> list[str]:
+    first = max(0, len(exits) - _LAST_EXITS)
+    return [f"exit {first + i + 1}: {event}" for i, event in enumerate(exits[first:])]
+
+
+def _serial(seen: Seen) -> str:
+    """Casita's last words, if they may explain something. They are no evidence."""
+    if seen.status == 0:
+        return ""
+    text = seen.serial[-4096:].decode("ascii", "replace")
+    clean = "".join(c if c.isprintable() or c == "\n" else "" for c in text.replace("\r", ""))
+    lines = [line[:_SERIAL_COLUMNS] for line in clean.split("\n") if line.strip()]
+    why = [i for i, line in enumerate(lines) if _STOPPED.match(line)]
+    lines = lines[why[0] :][:_SERIAL_LINES] if why else lines[-_SERIAL_LINES:]
+    return "\nCasita's last words:\n" + "\n".join("  " + line for line in lines) if lines else ""
+
+
+def _evidence(subjects: Sequence[Subject], seen: Seen) -> dict[str, Any]:
+    counts = seen.counts
+    return {
+        "exits": len(seen.trace.exits),
+        "entries": counts.entries,
+        "instructions": counts.total,
+        "guest_instructions": counts.guest,
+        "image_instructions": counts.image,
+        "image_instructions_bare": sum(subject.instructions for subject in subjects),
+        "image_instructions_outside": counts.outside,
+        "answers": sum(len(subject.answers) for subject in subjects),
+        "status": seen.status,
+        "blocks": counts.blocks,
+        "limit": seen.limit,
+    }

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The one door for commands: limits hold, and nothing stays behind."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+import time
+import unittest
+from pathlib import Path
+from unittest import mock
+
+from support import ROOT
+from common import CasitaError
+from grading import contain
+from grading.contain import Limits
+
+
+class Contain(unittest.TestCase):
+    """Commands in a folder of the test's own."""
+
+    def setUp(self) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self._folder.cleanup)
+        self.folder = Path(self._folder.name)
+
+    def shell(self, script: str, limits: Limits = Limits()) -> contain.Ended:
+        """Run a shell script."""
+        return contain.run(["sh", "-c", script], self.folder, limits)
+
+    def test_output_and_status(self) -> None:
+        ended = self.shell("echo out; echo err >&2; pwd; exit 3")
+        self.assertEqual((ended.code, ended.exceeded), (3, ""))
+        self.assertEqual(ended.output.split(), [b"out", b"err", str(self.folder).encode()])
+
+    def test_output_to_files(self) -> None:
+        files = self.folder / "out", self.folder / "err"
+        ended = contain.run(["sh", "-c", "echo out; echo err >&2; exit 4"], self.folder, files=files)
+        self.assertEqual((ended.code, ended.output), (4, b""))
+        self.assertEqual([path.read_bytes() for path in files], [b"out\n", b"err\n"])
+        ended = contain.run(["sleep", "30"], self.folder, Limits(seconds=0.2), files=files)
+        self.assertEqual(ended.exceeded, "seconds")
+
+    def test_output_to_descriptors(self) -> None:
+        with open(self.folder / "out", "wb") as out:
+            contain.run(["echo", "out"], self.folder, files=(out.fileno(), out.fileno()))
+            out.write(b"more")  # it is still open
+        self.assertEqual((self.folder / "out").read_bytes(), b"out\nmore")
+
+    def test_environment_is_its_own(self) -> None:
+        with mock.patch.dict(os.environ, {"SECRET": "1", "MAKEFLAGS": "-n"}):
+            self.assertNotRegex(self.shell("env").text, "SECRET|MAKEFLAGS")
+
+    def test_seconds(self) -> None:
+        begin = time.monotonic()
+        ended = self.shell("echo begun; sleep 30", Limits(seconds=0.3))
+        self.assertEqual((ended.exceeded, ended.output), ("seconds", b"begun\n"))
+        self.assertLess(time.monotonic() - begin, 5)
+
+    def test_closed_output_is_no_way_out(self) -> None:
+        ended = self.shell("exec >&- 2>&-; sleep 30", Limits(seconds=0.3))
+        self.assertEqual(ended.exceeded, "seconds")
+
+    def test_output_flood(self) -> None:
+        ended = self.shell("yes", Limits(output_bytes=10_000))
+        self.assertEqual((ended.exceeded, len(ended.output)), ("output", 10_000))
+
+    def test_file_size(self) -> None:
+        ended = contain.run(["dd", "if=/dev/zero", "of=big", "bs=1k", "count=99", "status=none"],
+                            self.folder, Limits(file_bytes=9000))
+        self.assertEqual(ended.exceeded, "file")
+        self.assertLessEqual((self.folder / "big").stat().st_size, 9000)
+
+    def test_cpu(self) -> None:
+        ended = contain.run(["sh", "-c", "while :; do :; done"], self.folder, Limits(cpu_seconds=1))
+        self.assertEqual(ended.exceeded, "cpu")
+
+    def test_nothing_stays_behind(self) -> None:
+        self.shell("sleep 30 & echo $! >pid; exec >&- 2>&-")
+        self.assertTrue(_is_gone(int((self.folder / "pid").read_text())))
+
+    def test_stop_all(self) -> None:
+        timer = threading.Timer(0.3, contain.stop_all)
+        timer.start()
+        try:
+            ended = self.shell("sleep 30")
+            self.assertEqual(ended.code, -9)
+            with self.assertRaisesRegex(CasitaError, "told to stop"):
+                self.shell("true")
+        finally:
+            timer.join()
+            contain._stopping.clear()  # pylint: disable=protected-access
+
+    def test_no_such_folder(self) -> None:
+        with self.assertRaisesRegex(CasitaError, "cannot start true"):
+            contain.run(["true"], ROOT / "no-such-folder")
+
+
+def _is_gone(pid: int) -> bool:
+    for _ in range(50):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+        if state == "Z":
+            return True
+        time.sleep(0.02)
+    return False
+
+
+if __name__ == "__main__":
+    unittest.main()
