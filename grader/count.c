@@ -12,6 +12,9 @@
  *	blocks=N		end the machine when QEMU has translated more than N blocks of code: where
  *				there is no RAM it translates each instruction anew, and that takes time
  *
+ * It also ends a machine that sleeps and that nothing will wake ("asleep"): with sleep=off the clock jumps to
+ * the next timer at once, so a machine that executes nothing for seconds has none.
+ *
  * What it writes, one line for each time that a guest ran, then one line at the end:
  *
  *	run GUEST IMAGE HOST	instructions between VMRUN and the exit, those of them in the image, and
@@ -33,6 +36,7 @@
  * its interface stand here (docs/devel/tcg-plugins.rst in QEMU's source). One thread runs all of the
  * machine's processors because of -icount, so nothing here is locked.
  */
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -71,6 +75,7 @@ EXPORT int qemu_plugin_version = 1;
 /* ---- counting ---------------------------------------------------------------------------- */
 
 #define BEHIND_MAX   16 /* places behind a VMRUN that we remember */
+#define ASLEEP_SECONDS 3
 #define STATUS_LIMIT 9	/* QEMU's exit status when we end it; the file says why */
 
 /* Incremented by the translated code itself, before each instruction. */
@@ -139,6 +144,18 @@ static void on_behind_vmrun(unsigned cpu, void *opaque)
 	(void)cpu, (void)opaque;
 	if (in_guest)
 		end_run(1);
+}
+
+/* QEMU's main loop calls this; no other thread of QEMU's takes SIGALRM. */
+static void on_alarm(int signal_number)
+{
+	static uint64_t before;
+
+	(void)signal_number;
+	if (total && total == before)
+		stop("asleep");
+	before = total;
+	alarm(ASLEEP_SECONDS);
 }
 
 /* ---- looking at instructions as QEMU translates them -------------------------------------- */
@@ -275,6 +292,8 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, 
 		fprintf(stderr, "count: out=FILE is missing\n");
 		return -1;
 	}
+	signal(SIGALRM, on_alarm);
+	alarm(ASLEEP_SECONDS);
 	qemu_plugin_register_vcpu_tb_trans_cb(id, on_translate);
 	qemu_plugin_register_atexit_cb(id, at_exit, NULL);
 	return 0;

@@ -7,11 +7,16 @@ debugger, always part of Debian's build, is told to continue.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
 import subprocess
+import tempfile
+import time
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Iterator
 
 import bootdisk
 from common import BUILD, CasitaError
@@ -25,6 +30,8 @@ _LOG = "bochs.log"
 _STDOUT = "bochs.stdout"
 _SHUTDOWN = b"Shutdown port: shutdown requested"
 _FAREWELL = b"=" * 72 + b"\nBochs is exiting with the following message:\n"
+_LISTENING = b"listening for connections on port"
+_DISPLAY_SECONDS = 10.0
 _CTRL_A = 0x01
 # Instructions a second of the machine's time: about what Bochs reaches; for people, more than that,
 # so that the machine's time does not hold it up while it is busy.
@@ -80,6 +87,27 @@ def _model(machine: Machine) -> str:
     return _MODELS[machine.cpu]
 
 
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Two Bochs that look for a free port at the same moment may both take the same one and fail."""
+    path = Path(tempfile.gettempdir()) / f"casita-bochs-{os.getuid()}.lock"
+    lock = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _wait_for_display(process: subprocess.Popen[bytes], log: Path) -> None:
+    """Until its display has its port, or it has failed."""
+    deadline = time.monotonic() + _DISPLAY_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        if log.exists() and _LISTENING in log.read_bytes():
+            return
+        time.sleep(0.005)
+
+
 class BochsSession(Session):
     """One run of Bochs."""
 
@@ -100,7 +128,9 @@ class BochsSession(Session):
         (directory / "commands").write_text("continue\n" * _CONTINUES + "quit\n")
         words = [_PROGRAM, "-q", "-f", "bochsrc", "-rc", "commands"]
         with open(directory / _STDOUT, "wb") as stdout, open(os.devnull, "rb") as stdin:
-            process = start_process(words, directory, stdin, stdout, stdout)
+            with _one_at_a_time():
+                process = start_process(words, directory, stdin, stdout, stdout)
+                _wait_for_display(process, directory / _LOG)
         return process, ours, ours
 
     def _build_disk(self, disk: Path) -> None:

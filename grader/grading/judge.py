@@ -23,13 +23,16 @@ from .programs.asm import ANY, HALT, SHUTDOWN, STOPPED
 from .subject import Subject
 
 _LAST_EXITS = 8
-_SERIAL_LINES, _SERIAL_COLUMNS = 6, 160
-_STOPPED = re.compile(r"casita: .*(stopped|triple fault|panic|exercise|Exercise|lab)")
+_SERIAL_LINES, _SERIAL_COLUMNS = 4, 160
+# The line that says why Casita stopped, and those behind it that say where.
+_WHY = re.compile(r"casita.*(stopped|triple fault|broke|exercise)", re.I)
+_WHERE = re.compile(r"  (at|by) |casita: ")
 
 _LIMITS = {
     "exits": "it exited more often than the {exits} times that it may",
     "instructions": "the whole run took more than the {instructions} instructions that it may",
     "blocks": "so much code was executed for the first time that it must have run wild",
+    "asleep": "the machine went to sleep (HLT), and there was nothing to wake it",
     "log": "there was so much output that the run was ended",
     "time": "it did not end, and was stopped by the clock on the wall",
 }
@@ -237,8 +240,12 @@ def _serial(seen: Seen) -> str:
     text = seen.serial[-4096:].decode("ascii", "replace")
     clean = "".join(c if c.isprintable() or c == "\n" else "" for c in text.replace("\r", ""))
     lines = [line[:_SERIAL_COLUMNS] for line in clean.split("\n") if line.strip()]
-    why = [i for i, line in enumerate(lines) if _STOPPED.match(line)]
-    lines = lines[why[0] :][:_SERIAL_LINES] if why else lines[-_SERIAL_LINES:]
+    why = [i for i, line in enumerate(lines) if _WHY.match(line)]
+    if why:
+        while why[0] and lines[why[0] - 1].startswith("casita:   "):
+            why[0] -= 1  # which rules a VMCB breaks
+        lines = [lines[why[0]], *filter(_WHERE.match, lines[why[0] + 1 :])][:_SERIAL_LINES]
+    lines = lines[-_SERIAL_LINES:]
     return "\nCasita's last words:\n" + "\n".join("  " + line for line in lines) if lines else ""
 
 

@@ -7,8 +7,6 @@ The command line is theirs all the same, so that what is graded is what `make ru
 
 from __future__ import annotations
 
-import subprocess
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Sequence
@@ -16,16 +14,17 @@ from typing import Sequence
 from common import CasitaError
 from engines.machine import Boot, Machine, Module
 from engines.qemu import command
+from . import contain
 from .evidence import Counts, Trace, parse_counts, parse_trace, read
 
 # Of any file that QEMU writes: half a million exits. (It ignores SIGXFSZ, and what is too much is lost.)
 _LOG_BYTES = 64 << 20
-_CPU_SECONDS = 60
-_SIGKILL, _SIGXCPU = 9, 24
+# Bare, every write to a port is logged, of string I/O too. These guests are our own.
+_BARE_LOG_BYTES = 512 << 20
+_SIGKILL = 9
 _LOG, _COUNTS, _SERIAL, _STDERR = "qemu.log", "count.txt", "serial", "qemu.stderr"
 _BLOCKS = 50_000  # that QEMU may translate; a run translates four thousand
 _NOWHERE = "0xfffffffffffffff0+1"  # an address at which no code is
-_STATUS_LIMIT = 9  # count.c's
 
 
 @dataclass(frozen=True)
@@ -56,16 +55,15 @@ class Seen:
     stderr: bytes
     seconds: float
     trace: Trace = field(default=Trace(()))
+    too_much: bool = False  # a file came to the most that it may have
 
     @property
     def limit(self) -> str:
         """Which bound ended it; empty: none."""
         if self.code is None:
             return "time"
-        if max(len(self.log), len(self.serial)) >= _LOG_BYTES:
+        if self.too_much:
             return "log"
-        if self.code in (-_SIGXCPU, 128 + _SIGXCPU):
-            return "time"
         return {"entries": "exits", "exit": ""}.get(self.counts.why, self.counts.why)
 
     @property
@@ -103,42 +101,33 @@ def arguments(start: Start, gdb: bool = False) -> list[str]:
     return words
 
 
-def run(start: Start, directory: Path, seconds: float, wrapper: Sequence[str] = ()) -> Seen:
+def run(start: Start, directory: Path, seconds: float) -> Seen:
     """Run it to its end, or for so many seconds. `directory` is there and empty."""
-    bounds = ["prlimit", f"--fsize={_LOG_BYTES}", f"--cpu={_CPU_SECONDS}", "--core=0", "--"]
-    words = ["setpriv", "--pdeathsig", "KILL", *bounds, *wrapper, *arguments(start)]
-    begin = time.monotonic()
-    try:
-        with open(directory / _SERIAL, "wb") as out, open(directory / _STDERR, "wb") as err:
-            process = subprocess.Popen(
-                words, cwd=directory, stdin=subprocess.DEVNULL, stdout=out, stderr=err
-            )
-            code = _wait(process, seconds)
-    except OSError as error:
-        raise CasitaError(f"QEMU could not be started: {error}") from None
+    limits = contain.Limits(
+        seconds=seconds, file_bytes=_BARE_LOG_BYTES if start.bare else _LOG_BYTES
+    )
+    files = (directory / _SERIAL, directory / _STDERR)
+    ended = contain.run(arguments(start), directory, limits, files=files)
     log = read(directory / _LOG)
+    if start.bare:
+        (directory / _LOG).unlink(missing_ok=True)  # may be long, and says nothing to people
     seen = Seen(
-        code=code,
+        code=None if ended.exceeded in ("seconds", "cpu") else ended.code,
         log=log,
         counts=parse_counts(read(directory / _COUNTS)) if start.plugin else Counts(""),
         serial=read(directory / _SERIAL),
         stderr=read(directory / _STDERR),
-        seconds=time.monotonic() - begin,
+        seconds=ended.seconds,
         trace=Trace(()) if start.bare else parse_trace(log),
-    )
+        too_much=ended.exceeded == "file" or max(map(_size, files)) >= limits.file_bytes
+        or len(log) >= limits.file_bytes,
+    )  # fmt: skip
     _check(seen)
     return seen
 
 
-def _wait(process: "subprocess.Popen[bytes]", seconds: float) -> int | None:
-    try:
-        return process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return None
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+def _size(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0
 
 
 def _check(seen: Seen) -> None:

@@ -42,19 +42,16 @@ class Prepared:
     seed: int
     plugin: Path
     subjects: dict[str, tuple[Subject, ...]] = field(default_factory=dict)  # by the test's name
-    wrapper: Sequence[str] = ()  # put in front of QEMU's command line
 
 
-def prepare(
-    lab: Lab, tests: Sequence[Test], seed: int, directory: Path, wrapper: Sequence[str] = ()
-) -> Prepared:
+def prepare(lab: Lab, tests: Sequence[Test], seed: int, directory: Path) -> Prepared:
     """Make the guests that these tests need, and find out what they do bare."""
     directory.mkdir(parents=True, exist_ok=True)
     plugin = directory / "count.so"
     options = ["-O2", "-shared", "-fPIC", "-Wall", "-Wextra"]
     run_tool(["gcc", *options, "-o", str(plugin), str(ROOT / "grader" / "count.c")])
     fixed = guests.build((t.run for t in tests if t.kind == "guest"), seed, directory)
-    prepared = Prepared(seed, plugin.resolve(), {}, tuple(wrapper))
+    prepared = Prepared(seed, plugin.resolve(), {})
 
     def one(test: Test) -> tuple[Subject, ...]:
         folder = directory / test.name
@@ -177,12 +174,10 @@ def _start(test: Test, image: Path, prepared: Prepared) -> Start:
 def run_test(test: Test, image: Path, prepared: Prepared, directory: Path) -> TestResult:
     """Run one test on an image (stripped). `directory` is there, empty, and for this run alone."""
     if test.kind == "tour":
-        return tour.run_tour(
-            test, image, prepared.seed, prepared.plugin, directory, prepared.wrapper
-        )
+        return tour.run_tour(test, image, prepared.seed, prepared.plugin, directory)
     if test.engine != "qemu":
         raise CasitaError(f"test {test.name}: only tours run in {test.engine} so far")
-    seen = run(_start(test, image, prepared), directory, _SECONDS, prepared.wrapper)
+    seen = run(_start(test, image, prepared), directory, _SECONDS)
     found = judge(test, prepared.subjects[test.name], seen)
     return TestResult(
         test=test,

@@ -73,9 +73,7 @@ def _start(test: Test, image: Path, case: Case, plugin: Path | None) -> Start:
     return Start(image, [], _MEM, model=case.cpu, plugin=plugin, instructions=limit)
 
 
-def run_tour(
-    test: Test, image: Path, seed: int, plugin: Path, directory: Path, wrapper: Sequence[str]
-) -> TestResult:
+def run_tour(test: Test, image: Path, seed: int, plugin: Path, directory: Path) -> TestResult:
     """Run one, and judge what it said."""
     case = choose(test, seed)
     limit, seconds = "", 0.0
@@ -88,7 +86,7 @@ def run_tour(
         serial, seconds = outcome.serial, outcome.seconds
         limit = "time" if outcome.end is End.TIMEOUT else ""
     else:
-        seen = run(_start(test, image, case, plugin), directory, _SECONDS, wrapper)
+        seen = run(_start(test, image, case, plugin), directory, _SECONDS)
         serial, seconds, limit = seen.serial, seen.seconds, seen.limit
     problem = compare(case.lines, serial)
     if limit:

@@ -37,7 +37,7 @@ _SINCE_README = """\
 In your own repository, with your work on lab {since} committed:
 
     git apply --3way {patch}
-    git add -A && git commit -m 'Lab {lab}' && git tag lab-{lab}
+{remove}    git add -A && git commit -m 'Lab {lab}' && git tag lab-{lab}
 
 It adds lab {lab}'s files and holes and leaves your code as it is. Where it touches a line that you have
 changed, git marks the conflict as it does for a merge.
@@ -78,6 +78,12 @@ def _lab_name(lab: int) -> str:
         return str(tomllib.load(file)["name"])
 
 
+def _lab_files(lab: int) -> list[str]:
+    """What that lab's students may change."""
+    with open(lab_folders()[lab] / "lab.toml", "rb") as file:
+        return list(tomllib.load(file)["files"])
+
+
 def student(lab: int, out: Path) -> None:
     """Lab's handout as a repository of one commit."""
     cut_tree(lab, lab - 1, out)
@@ -102,9 +108,15 @@ def since(lab: int, own: int, out: Path) -> None:
             cut_tree(lab, own - 1, Path(fresh) / "tree")
             shutil.copytree(Path(fresh) / "tree", repo, dirs_exist_ok=True)
         _git(repo, "add", "-A", "-f", ".")
+        gone = [name for name in _lab_files(own) if not (repo / name).exists()]
+        if gone:  # changed by the student: git cannot delete them by a patch
+            _git(repo, "reset", "-q", "own", "--", *gone)
         text = _git(repo, "diff", "--cached", "--binary", "--full-index", "own")
     (out / patch).write_text(text, errors="surrogateescape")
-    (out / "README.md").write_text(_SINCE_README.format(lab=lab, since=own, patch=patch))
+    remove = f"    git rm {' '.join(gone)}\n" if gone else ""
+    (out / "README.md").write_text(
+        _SINCE_README.format(lab=lab, since=own, patch=patch, remove=remove)
+    )
 
 
 def staff(out: Path) -> None:

@@ -2,11 +2,11 @@
 /*
  * lab.h: a hole that a lab of the course leaves for its student.
  *
- *	#if SOLVED >= 2
+ *	#if SOLVED >= N
  *		the solution
  *	#else
  *		the contract, in a comment, and
- *		LAB(2, "2.4", "say what this guest's CPUID says");
+ *		LAB(N, "N.M", "what is to be done");
  *	#endif
  *
  * SOLVED is the last lab whose solution is compiled in; a finished Casita has them all.

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import unittest
 from pathlib import Path
 
-from support import HOLE, HOUSE, HouseCase, SOLVED
+from support import FILES, HOLE, HOUSE, HouseCase, SOLVED
 from common import CasitaError
 from grading import trees
 from grading.build import BuildFailed, Built, build, first_errors
@@ -34,6 +35,13 @@ class Build(HouseCase):
         self.assertEqual(self.build()[1], [])
         self.assertEqual(self.build(vcpu_c=SOLVED)[1], ["vcpu.c"])
         self.assertEqual(self.build(house_h=HOUSE.replace("1", "2"))[1], ["main.c", "vcpu.c"])
+
+    def test_trees_with_the_same_sources_share_objects(self) -> None:
+        self.build()
+        self.handout = self.basis("later", {**FILES, "src/vcpu.c": HOLE, "README.md": "Another.\n"})
+        for path in self.handout.tree.rglob("*"):
+            os.utime(path)  # newer than the objects
+        self.assertEqual(self.build()[1], [])
 
     def test_changes_reach_the_image(self) -> None:
         plain, solved = self.build()[0], self.build(vcpu_c=SOLVED)[0]

@@ -85,7 +85,7 @@ class ReadLab(unittest.TestCase):
         self.refused("lab = 1", "lab = = 1", "line 1")
 
     def test_mistakes_in_files(self) -> None:
-        for name in ("/etc/passwd", "src/../Makefile", "grader/grade", "src/", "src/a b.c", "src//a.c"):
+        for name in ("/etc/passwd", "src/../Makefile", "grader/common.py", "grader/grade", "src/", "src/a b.c", "src//a.c"):
             self.refused('"src/vcpu.c"', f'"{name}"', "files", name)
         self.refused('["src/vcpu.c"]', "[]", "files is empty")
         self.refused('["src/vcpu.c"]', '["src/vcpu.c", "src/vcpu.c"]', "two files are named")
