@@ -1,4 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The parts of `make check`, one module each."""
 
-PARTS = ["rules", "unit", "fuzz", "build", "compose", "guests", "linux", "input", "run", "bad-input"]
+PARTS = [
+    *("rules", "unit", "fuzz", "build", "compose", "guests"),
+    *("linux", "input", "run", "gdb", "bad-input"),
+]
