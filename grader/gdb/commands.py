@@ -41,8 +41,9 @@ def _vms(words: list[str]) -> Lines:
     for vm in listed:
         mark = "->" if now and target.number(vm.value, "vcpu") == now else "  "
         counted = exits.count(vm)
-        lines.append(f"  {mark} {vm.number} {vm.name:<15} {vm.state:<22} "
-                     f"{names.size(target.number(vm.value, 'memory.ram_size')):>9} {vm.paging or '-':<8} "
+        ram = target.member(vm.value, "memory.ram_size")
+        memory = "-" if ram is None else names.size(int(ram))
+        lines.append(f"  {mark} {vm.number} {vm.name:<15} {vm.state:<22} {memory:>9} {vm.paging or '-':<8} "
                      f"{'-' if counted is None else counted:>10}")
         if reason := target.member(vm.value, "reason"):
             said = target.text(bytes(int(reason[i]) & 0xFF for i in range(reason.type.sizeof)))

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A VM's physical memory: its map, and the way from an address of the guest's to the machine's.
 
-The second half of that way, from guest physical to host physical, depends on how the VM's memory is
-virtualized. SECOND_HALF has a function for each paging mode, by the mode's name; a new mode, such as
-shadow paging, adds its own.
+What the processor makes of it depends on how the VM's memory is virtualized. PROCESSOR has a function
+for each paging mode, by the mode's name; a new mode adds its own.
 """
 
 from __future__ import annotations
@@ -101,8 +100,10 @@ def guest_walk(vm: vms.Vm, address: int, cpu: registers.Registers) -> walk.Walk:
     return walk.guest(_reader(vm), address, cpu.special, target.number(vm.value, "phys_bits"))
 
 
-def _nested(vm: vms.Vm, gpa: int) -> list[str]:
+def _nested(vm: vms.Vm, _gva: int, gpa: int | None) -> list[str]:
     """The walk through the nested page tables, as the processor will do it."""
+    if gpa is None:
+        return []
     vmcb = vm.vmcb()
     root = svm.word(vmcb, 0xB0)
     if not svm.word(vmcb, 0x90) & 1:
@@ -129,14 +130,37 @@ def _by_map(vm: vms.Vm, gpa: int, found: int | None = None) -> str:
     return f"{said}: the tables agree" if found == host else f"{said}: THE TABLES DISAGREE"
 
 
-def _map_only(vm: vms.Vm, gpa: int) -> list[str]:
-    """No tables between guest physical and host physical that these commands know."""
-    if regions(vm) is None:
-        return [f"no memory virtualization at this stage: => HPA {gpa:#x}"]
-    return [_by_map(vm, gpa)]
+def _shadow(vm: vms.Vm, gva: int, gpa: int | None) -> list[str]:
+    """The walk through the shadow tables: from guest virtual to host physical, by the VMCB's own CR3."""
+    vmcb = vm.vmcb()
+    real = {name: svm.word(vmcb, svm.SAVE_AT[name.lower()]) for name in ("CR0", "CR3", "CR4", "EFER")}
+    found = walk.guest(target.read_int, gva, real, 52)
+    lines = [f"shadow page tables, {walk.kind(real)}, CR3 in the VMCB {real['CR3']:#x}"]
+    lines += ["  " + line for line in found.lines]
+    if found.address is None:
+        lines.append("  ends here: the next access is a #PF for Casita: " + found.why.split(":")[0])
+    else:
+        lines.append(f"  => HPA {found.address:#x}")
+    if gpa is None:
+        stale = "" if found.address is None else ": the guest may use it until it flushes its TLB"
+        return [*lines, f"the guest's tables have nothing there{stale}"]
+    said = _by_map(vm, gpa, found.address)
+    return [*lines, said.replace(", which the tables lack", ": the shadow may fill in later")]
 
 
-SECOND_HALF: dict[str, Callable[[vms.Vm, int], list[str]]] = {"nested": _nested, "": _map_only}
+def _map_only(vm: vms.Vm, _gva: int, gpa: int | None) -> list[str]:
+    """No tables of Casita's between the guest's addresses and the machine's."""
+    if gpa is None:
+        return []
+    return [f"no memory virtualization at this stage: => HPA {gpa:#x}" if regions(vm) is None else _by_map(vm, gpa)]
+
+
+# By paging mode: what the processor makes of an address; and its GPA, if the guest's tables have one.
+PROCESSOR: dict[str, Callable[[vms.Vm, int, "int | None"], list[str]]] = {
+    "nested": _nested,
+    "shadow": _shadow,
+    "": _map_only,
+}
 
 
 def show_walk(vm: vms.Vm, address: int) -> list[str]:
@@ -146,14 +170,10 @@ def show_walk(vm: vms.Vm, address: int) -> list[str]:
     kind = walk.kind(cpu.special)
     tables = "" if kind == "none" else f", {kind} page tables, CR3 {cpu['CR3']:#x}"
     lines = [f"{vm.name}: GVA {address:#x}{tables}", *("  " + line for line in found.lines)]
-    if found.address is None:
-        return [*lines, f"  ends here: {found.why}"]
-    lines.append(f"  => GPA {found.address:#x}")
-    second = SECOND_HALF.get(vm.paging)
-    if second is None:
-        return [*lines, f"paging mode {vm.paging}: its tables are not known to `casita walk`",
-                _by_map(vm, found.address)]
-    return [*lines, *second(vm, found.address)]
+    lines.append(f"  ends here: {found.why}" if found.address is None else f"  => GPA {found.address:#x}")
+    if vm.paging not in PROCESSOR:
+        return [*lines, f"paging mode {vm.paging}: its tables are not known to `casita walk`"]
+    return lines + PROCESSOR[vm.paging](vm, address, found.address)
 
 
 def translate(vm: vms.Vm, address: int) -> str:

@@ -53,9 +53,29 @@ def of(vm: vms.Vm) -> Registers:
     """The registers of a VM's guest."""
     said = target.monitor_registers()
     now = vms.running()
-    if target.where(said) is Where.GUEST and now in (0, vm.vcpu_address()):
-        return _live(said)
-    return _kept(vm, target.where(said))
+    inside = target.where(said) is Where.GUEST and now in (0, vm.vcpu_address())
+    found = _live(said) if inside else _kept(vm, target.where(said))
+    found.special.update(_own(vm))
+    return found
+
+
+def _own(vm: vms.Vm) -> dict[str, int]:
+    """The registers that are not what the processor has, such as CR3 under shadow paging.
+
+    `reg` of struct svm_vcpu points to each register as the guest sees it: in the VMCB, or elsewhere.
+    """
+    svm_vcpu = vm.svm_vcpu()
+    pointers, vmcb = target.member(svm_vcpu, "reg"), vm.vmcb_address()
+    if pointers is None:
+        return {}
+    places = {name.removeprefix("VREG_"): int(pointers[n])
+              for n, name in target.enumerators("vreg").items() if name != "VREG_COUNT"}
+    own = {name: target.read_int(at, 8) for name, at in places.items()
+           if at and not vmcb <= at < vmcb + 0x1000}
+    if "EFER" in own:  # LMA is what LME and CR0.PG make it
+        active = own["EFER"] >> 8 & own.get("CR0", 0) >> 31 & 1
+        own["EFER"] = own["EFER"] & ~(1 << 10) | active << 10
+    return own
 
 
 # ---- in the processor ----------------------------------------------------------------------------

@@ -54,12 +54,16 @@ class Vm:
             raise Problem(f"{self.name} has no virtual CPU yet, or no longer")
         return int(pointer)
 
-    def vmcb_address(self) -> int:
-        """Where its VMCB is."""
+    def svm_vcpu(self) -> gdb.Value:
+        """A copy of what the AMD back end keeps of the virtual CPU."""
         state = target.number(self.vcpu(), "cpu_state")
         if not state:
             raise Problem(f"{self.name} has no VMCB yet: its virtual CPU is only half made")
-        address = target.number(target.struct_at("svm_vcpu", state), "vmcb")
+        return target.struct_at("svm_vcpu", state)
+
+    def vmcb_address(self) -> int:
+        """Where its VMCB is."""
+        address = target.number(self.svm_vcpu(), "vmcb")
         if not address:
             raise Problem(f"{self.name} has no VMCB yet: its virtual CPU is only half made")
         return address
@@ -71,7 +75,7 @@ class Vm:
     @property
     def state(self) -> str:
         """How it is, in words."""
-        state = target.enumerators("vm_state").get(target.number(self.value, "state"), "?")
+        state = target.enumerators("vm_state").get(target.number(self.value, "state", -1), "?")
         word = state.removeprefix("VM_").lower()
         if word == "running" and self._halted():
             return "halted"
