@@ -73,7 +73,7 @@ help:
 #: make run             boot Debian's kernel and a busybox userland in a VM in Casita; Ctrl-A x leaves
 #: make run RUN='…'     run these commands in it; the last line is "guest exit status N"
 #: make check           every test; PART=unit and the like: only that part
-#: make gdb             like make run, but wait for GDB
+#: make gdb             like make run, but wait for GDB; there, `casita help` lists our commands
 #: make setup           install the Debian packages that are missing
 #: make doctor          what is there, and which accelerator make run uses
 #: make menuconfig      compose a VMM by hand; make defconfig: everything in it again

@@ -43,8 +43,8 @@ def _vms(words: list[str]) -> Lines:
         counted = exits.count(vm)
         ram = target.member(vm.value, "memory.ram_size")
         memory = "-" if ram is None else names.size(int(ram))
-        lines.append(f"  {mark} {vm.number} {vm.name:<15} {vm.state:<22} {memory:>9} {vm.paging or '-':<8} "
-                     f"{'-' if counted is None else counted:>10}")
+        lines.append(f"  {mark} {vm.number} {vm.name:<15} {vm.state:<22} {memory:>9} "
+                     f"{vm.paging or '-':<8} {'-' if counted is None else counted:>10}")
         if reason := target.member(vm.value, "reason"):
             said = target.text(bytes(int(reason[i]) & 0xFF for i in range(reason.type.sizeof)))
             lines += [f"       {said}"] if said else []
@@ -61,9 +61,8 @@ def _vmcb(words: list[str]) -> Lines:
     vm = vms.choose(_one(words))
     vmcb = vm.vmcb()
     inside = target.where() is Where.GUEST and vms.running() in (0, vm.vcpu_address())
-    lines = [f"{vm.name}: VMCB at {vm.vmcb_address():#x}"
-             + (" (the guest is running: exit and save area are as VMRUN found them)" if inside else ""),
-             " control area"]
+    stale = " (the guest is running: exit and save area are as VMRUN found them)" if inside else ""
+    lines = [f"{vm.name}: VMCB at {vm.vmcb_address():#x}{stale}", " control area"]
     for offset, size, name, meaning in svm.CONTROL:
         value = svm.word(vmcb, offset, size)
         lines.append(_field(offset, size, name, value, meaning(value)))
@@ -74,7 +73,7 @@ def _vmcb(words: list[str]) -> Lines:
     lines.append(" save area")
     for name, offset in svm.SEGMENT_AT.items():
         found = svm.segment(vmcb, name)
-        told = f"base {found.base:#x} limit {found.limit:#x}" if name in ("GDTR", "IDTR") else found.line()
+        told = found.place() if name in ("GDTR", "IDTR") else found.line()
         lines.append(f"  {offset:03x} {name.lower():<15} {told}")
     for offset, size, name, meaning in svm.SAVE:
         value = svm.word(vmcb, offset, size)
@@ -109,7 +108,7 @@ def _address(word: str, vm: vms.Vm) -> int:
 
 
 def _walk(words: list[str]) -> Lines:
-    """walk ADDRESS [VM]: a guest virtual address through all page tables; also rip, pc, rsp, cr2, …"""
+    """walk ADDRESS [VM]: a guest virtual address through all page tables; also pc, rsp, cr2, …"""
     if not words:
         raise Problem("say which address: casita walk 0x100000, or casita walk rip")
     vm = vms.choose(_one(words[1:]))
@@ -165,12 +164,14 @@ def _break_exit(words: list[str]) -> Lines:
     """break-exit KIND: stop at the next exits of a kind, such as `cpuid`, `port i/o`, `cr write`"""
     number = exits.kind_number(" ".join(words))
     breakpoint_ = exits.ExitBreakpoint(number)
-    return [f"will stop at each exit of kind {exits.kinds()[number]}; `delete {breakpoint_.number}` ends that"]
+    kind = exits.kinds()[number]
+    return [f"will stop at each exit of kind {kind}; `delete {breakpoint_.number}` ends that"]
 
 
 def _help(_words: list[str]) -> Lines:
     """help: this list"""
-    lines = ["casita: commands that know Casita (VM: a name, a number, or an expression; default: the one that runs)"]
+    lines = ["casita: commands that know Casita",
+             "  (VM: a name, a number, or an expression of GDB's; without it: the one that runs)"]
     for run in _COMMANDS.values():
         usage, _, what = (run.__doc__ or "").partition(": ")
         lines.append(f"  casita {usage:<24} {what}")
@@ -214,7 +215,8 @@ class _Command(gdb.Command):
             raise gdb.GdbError(f"casita: {error}") from None
         except Exception as error:  # pylint: disable=broad-except
             raise gdb.GdbError(
-                f"casita {self._name} cannot make sense of what it found ({type(error).__name__}: {error})"
+                f"casita {self._name} cannot make sense of what it found "
+                f"({type(error).__name__}: {error})"
             ) from None
 
     def complete(self, text: str, word: str) -> list[str]:

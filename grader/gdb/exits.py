@@ -19,7 +19,8 @@ from target import Problem, Where
 
 def kinds() -> list[str]:
     """The kinds of exit by the names that the table of exits has, in the enum's order."""
-    listed = {n: name for n, name in target.enumerators("exit_kind").items() if not name.endswith("_COUNT")}
+    listed = {n: name for n, name in target.enumerators("exit_kind").items()
+              if not name.endswith("_COUNT")}
     if not listed:
         raise Problem("this Casita has no `enum exit_kind`: a stage before the exit switch")
     plain = [listed.get(n, f"EXIT_{n}").removeprefix("EXIT_").replace("_", " ").lower()
@@ -41,7 +42,8 @@ def kind_number(word: str) -> int:
         return said.index(wanted)
     if wanted in constants and constants[wanted] < len(said):
         return constants[wanted]
-    raise Problem(f"there is no exit of kind {word.strip() or '(none given)'}; there are: {', '.join(said)}")
+    asked = word.strip() or "(none given)"
+    raise Problem(f"there is no exit of kind {asked}; there are: {', '.join(said)}")
 
 
 # ---- the ring ------------------------------------------------------------------------------------
@@ -65,7 +67,7 @@ def _counters(trace: gdb.Value, name: str) -> list[int]:
 
 
 def _last(at: int, trace: gdb.Value, wanted: int) -> Iterator[tuple[int, gdb.Value, int | None]]:
-    """Number, entry and ticks outside (None: it is still being dealt with) of the last exits, oldest first."""
+    """The last exits, oldest first: number, entry, ticks outside (None: it is still being dealt with)."""
     ring = trace["ring"]
     size = ring.type.range()[1] + 1
     entry_size = ring.type.target().sizeof
@@ -89,7 +91,8 @@ def show(vm: vms.Vm, wanted: int) -> list[str]:
     if trace is None:
         return _only_last(vm)
     words = kinds()
-    lines = [f"{vm.name}: {count(vm)} exits so far, the last at the bottom; ticks inside and outside the guest"]
+    lines = [f"{vm.name}: {count(vm)} exits so far, the last at the bottom; "
+             "ticks inside and outside the guest"]
     for number, entry, outside in _last(*trace, wanted):
         spent = f"{int(entry['inside'])} in, {'not yet' if outside is None else outside} out"
         lines.append(f"  #{number:<6} {_exit(entry['exit'], words)}; {spent}")
@@ -104,21 +107,24 @@ def _exit(value: gdb.Value, words: list[str]) -> str:
     kind = target.number(value, "kind")
     name = words[kind] if kind < len(words) else f"kind {kind}?"
     said = svm.exit_info(code, info1, info2)
-    raw = f"info {info1:#x}, {info2:#x}"
-    line = f"{name:<11} {svm.exit_name(code)} ({code & 0xFFFFFFFF:#x}) rip {target.number(value, 'rip'):#x} {raw}"
+    rip = target.number(value, "rip")
+    line = f"{name:<11} {svm.exit_name(code)} ({code & 0xFFFFFFFF:#x}) rip {rip:#x}"
+    line += f" info {info1:#x}, {info2:#x}"
     return f"{line}: {said}" if said else line
 
 
 def _only_last(vm: vms.Vm) -> list[str]:
     """Without a trace there is the last exit: in struct vm, or else in the VMCB."""
     value = target.member(vm.value, "exit")
-    why = f"{vm.name}: no trace ring (an earlier stage, or built without TRACE); only the last exit is known"
+    why = (f"{vm.name}: no trace ring (an earlier stage, or built without TRACE); "
+           "only the last exit is known")
     if value is not None and target.number(value, "rip"):
         return [why, "  " + _exit(value, kinds())]
     vmcb = vm.vmcb()
     code, info1, info2 = (svm.word(vmcb, at) for at in (0x70, 0x78, 0x80))
     said = svm.exit_info(code, info1, info2)
-    return [why, f"  by the VMCB: {svm.exit_name(code)}, rip {svm.word(vmcb, svm.SAVE_AT['rip']):#x} {said}"]
+    rip = svm.word(vmcb, svm.SAVE_AT["rip"])
+    return [why, f"  by the VMCB: {svm.exit_name(code)}, rip {rip:#x} {said}".rstrip()]
 
 
 def show_counts(vm: vms.Vm) -> list[str]:

@@ -107,11 +107,13 @@ def _nested(vm: vms.Vm, _gva: int, gpa: int | None) -> list[str]:
     vmcb = vm.vmcb()
     root = svm.word(vmcb, 0xB0)
     if not svm.word(vmcb, 0x90) & 1:
-        return ["nested paging is off in the VMCB (np_control): the processor will take it for host physical"]
+        return ["nested paging is off in the VMCB (np_control): "
+                "the processor will take it for host physical"]
     found = walk.entries8(target.read_int, gpa, root & 0x000FFFFFFFFFF000, 4, walk.Rules())
     lines = [f"nested page tables, root {root:#x}", *("  " + line for line in found.lines)]
     if found.address is None:
-        return [*lines, "  ends here: a nested page fault: " + found.why.split(":")[0], _by_map(vm, gpa)]
+        why = found.why.split(":")[0]
+        return [*lines, f"  ends here: a nested page fault: {why}", _by_map(vm, gpa)]
     if not found.anded & 4:
         lines.append("  an entry lacks U: a nested page fault, for every nested access is a user's")
     return [*lines, f"  => HPA {found.address:#x}", _by_map(vm, gpa, found.address)]
@@ -131,7 +133,7 @@ def _by_map(vm: vms.Vm, gpa: int, found: int | None = None) -> str:
 
 
 def _shadow(vm: vms.Vm, gva: int, gpa: int | None) -> list[str]:
-    """The walk through the shadow tables: from guest virtual to host physical, by the VMCB's own CR3."""
+    """The walk through the shadow tables, guest virtual to host physical, by the VMCB's CR3."""
     vmcb = vm.vmcb()
     real = {name: svm.word(vmcb, svm.SAVE_AT[name.lower()]) for name in ("CR0", "CR3", "CR4", "EFER")}
     found = walk.guest(target.read_int, gva, real, 52)
@@ -152,7 +154,9 @@ def _map_only(vm: vms.Vm, _gva: int, gpa: int | None) -> list[str]:
     """No tables of Casita's between the guest's addresses and the machine's."""
     if gpa is None:
         return []
-    return [f"no memory virtualization at this stage: => HPA {gpa:#x}" if regions(vm) is None else _by_map(vm, gpa)]
+    if regions(vm) is None:
+        return [f"no memory virtualization at this stage: => HPA {gpa:#x}"]
+    return [_by_map(vm, gpa)]
 
 
 # By paging mode: what the processor makes of an address; and its GPA, if the guest's tables have one.
@@ -170,7 +174,8 @@ def show_walk(vm: vms.Vm, address: int) -> list[str]:
     kind = walk.kind(cpu.special)
     tables = "" if kind == "none" else f", {kind} page tables, CR3 {cpu['CR3']:#x}"
     lines = [f"{vm.name}: GVA {address:#x}{tables}", *("  " + line for line in found.lines)]
-    lines.append(f"  ends here: {found.why}" if found.address is None else f"  => GPA {found.address:#x}")
+    end = f"ends here: {found.why}" if found.address is None else f"=> GPA {found.address:#x}"
+    lines.append(f"  {end}")
     if vm.paging not in PROCESSOR:
         return [*lines, f"paging mode {vm.paging}: its tables are not known to `casita walk`"]
     return lines + PROCESSOR[vm.paging](vm, address, found.address)

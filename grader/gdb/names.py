@@ -21,7 +21,9 @@ def _bits(text: str) -> Bits:
     return {int(bit): name for bit, name in zip(words[::2], words[1::2])}
 
 
-RFLAGS = _bits("0 CF 2 PF 4 AF 6 ZF 7 SF 8 TF 9 IF 10 DF 11 OF 14 NT 16 RF 17 VM 18 AC 19 VIF 20 VIP 21 ID")
+RFLAGS = _bits(
+    "0 CF 2 PF 4 AF 6 ZF 7 SF 8 TF 9 IF 10 DF 11 OF 14 NT 16 RF 17 VM 18 AC 19 VIF 20 VIP 21 ID"
+)
 CR0 = _bits("0 PE 1 MP 2 EM 3 TS 4 ET 5 NE 16 WP 18 AM 29 NW 30 CD 31 PG")
 CR4 = _bits(
     "0 VME 1 PVI 2 TSD 3 DE 4 PSE 5 PAE 6 MCE 7 PGE 8 PCE 9 OSFXSR 10 OSXMMEXCPT 11 UMIP 12 LA57"
@@ -74,7 +76,10 @@ def size(number: int) -> str:
 
 # ---- segments ------------------------------------------------------------------------------------
 
-_DATA = {0: "data, read-only", 2: "data, read/write", 4: "data, read-only, down", 6: "data, read/write, down"}
+_DATA = {
+    **{0: "data, read-only", 2: "data, read/write"},
+    **{4: "data, read-only, down", 6: "data, read/write, down"},
+}
 _CODE = {8: "code", 10: "code, readable", 12: "code, conforming", 14: "code, readable, conforming"}
 _SYSTEM = {1: "16-bit TSS", 2: "LDT", 3: "16-bit TSS, busy", 9: "TSS", 11: "TSS, busy"}
 
@@ -118,9 +123,13 @@ class Segment:
         words += [f"DPL {self.dpl}"] + ["G"] * self.bit(11) + ["accessed"] * (kind & 1)
         return ", ".join(words)
 
+    def place(self) -> str:
+        """Base and limit."""
+        return f"base {self.base:#x} limit {self.limit:#x}"
+
     def line(self) -> str:
         """Selector, base, limit, attributes and what they mean."""
-        return f"{self.selector:04x} base {self.base:#x} limit {self.limit:#x} attrib {self.attrib:03x}: {self.meaning()}"
+        return f"{self.selector:04x} {self.place()} attrib {self.attrib:03x}: {self.meaning()}"
 
 
 def mode(cr0: int, efer: int, flags: int, code: Segment) -> str:

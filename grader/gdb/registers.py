@@ -113,7 +113,8 @@ def _kept(vm: vms.Vm, where: Where) -> Registers:
     vcpu, vmcb = vm.vcpu(), vm.vmcb()
     array = target.member(vcpu, "gpr")
     if array is None:
-        raise target.Problem("this Casita's struct vcpu has no general registers (`gpr`): an earlier stage")
+        raise target.Problem("this Casita's struct vcpu has no general registers (`gpr`): "
+                             "an earlier stage")
     gprs = {name: int(array[i]) for i, name in enumerate(names.GPRS)}
     gprs["RSP"] = svm.word(vmcb, svm.SAVE_AT["rsp"])
     special = {name: svm.word(vmcb, svm.SAVE_AT[name.lower()])
@@ -128,8 +129,8 @@ def _found(where: Where) -> str:
     frame = gdb.newest_frame()
     function = frame.name() or "?"
     if function == _SWITCH:
-        return (f"in {_SWITCH}, between the worlds: the registers in struct vcpu and the VMCB are those of the "
-                "last exit, and some may be in the processor already")
+        return (f"in {_SWITCH}, between the worlds: the registers in struct vcpu and the VMCB are "
+                "those of the last exit, and some may be in the processor already")
     return f"in Casita, {function}(): the registers are in struct vcpu and the VMCB"
 
 
@@ -158,8 +159,7 @@ def show(vm: vms.Vm) -> list[str]:
     for name in names.SEGMENTS:
         lines.append(f"  {name:<4}    {registers.segments[name].line()}")
     for name in ("GDTR", "IDTR"):
-        lines.append(f"  {name:<4}    base {registers.segments[name].base:#x} "
-                     f"limit {registers.segments[name].limit:#x}")
+        lines.append(f"  {name:<4}    {registers.segments[name].place()}")
     return lines
 
 

@@ -125,7 +125,7 @@ def _int_state(word: int) -> str:
     return ", ".join(said + ["GUEST_INTERRUPT_MASK"] * (word >> 1 & 1)) or "no shadow"
 
 
-_TLB = {0: "keep", 1: "flush all ASIDs", 3: "flush this ASID", 7: "flush this ASID's non-global entries"}
+_TLB = {0: "keep", 1: "flush all ASIDs", 3: "flush this ASID", 7: "flush this ASID, not global pages"}
 
 
 def _nothing(_word: int) -> str:

@@ -26,7 +26,8 @@ def _remote() -> gdb.RemoteTargetConnection:
     """The connection to QEMU's stub."""
     inferior = gdb.selected_inferior()
     if not isinstance(inferior.connection, gdb.RemoteTargetConnection) or not inferior.threads():
-        raise Problem("GDB is not connected to a machine: start one with `make gdb`, then use its gdbinit")
+        raise Problem("GDB is not connected to a machine: start one with `make gdb`, then use its "
+                      "gdbinit")
     return inferior.connection
 
 
@@ -50,7 +51,8 @@ def read(address: int, size: int) -> bytes:
         return b""
     remote = _remote()
     if remote.send_packet("Qqemu.PhyMemMode:1") != b"OK":
-        raise Problem("the machine does not let GDB read physical memory: is it QEMU, started by `make gdb`?")
+        raise Problem("the machine does not let GDB read physical memory: is it QEMU, started by "
+                      "`make gdb`?")
     try:
         return bytes(gdb.selected_inferior().read_memory(address, size))
     except gdb.MemoryError:
@@ -155,7 +157,8 @@ def monitor_registers() -> str:
     try:
         return str(gdb.execute("monitor info registers", to_string=True))
     except gdb.error:
-        raise Problem("the machine does not tell its registers: is it QEMU, started by `make gdb`?") from None
+        raise Problem("the machine does not tell its registers: is it QEMU, started by "
+                      "`make gdb`?") from None
 
 
 def where(registers: str | None = None) -> Where:

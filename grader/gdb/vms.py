@@ -110,12 +110,12 @@ def every() -> list[Vm]:
     target.check_connected()
     at, count_at = target.address_of("vms", _RUN), target.address_of("vm_count", _RUN)
     if not at or not count_at:
-        raise Problem("this Casita has no list of VMs (`vms` in vmm/run.c): name one by an expression, as in "
-                      "`casita regs vm`")
+        raise Problem("this Casita has no list of VMs (`vms` in vmm/run.c): name one by an "
+                      "expression, as in `casita regs vm`")
     table, count = target.read_int(at, 8), target.read_int(count_at, 4)
     if not table or not count:
-        raise Problem("Casita runs no VM yet: let it go on, for instance to a VM's first exit (`break exit_dispatch`, "
-                      "`continue`)")
+        raise Problem("Casita runs no VM yet: let it go on, for instance to a VM's first exit "
+                      "(`break exit_dispatch`, `continue`)")
     if count > _MOST_VMS:
         raise Problem(f"the list of VMs makes no sense ({count} of them): is Casita in memory already?")
     pointers = [target.read_int(table + 8 * i, 8) for i in range(count)]
@@ -127,7 +127,7 @@ def _at(address: int, index: int | None = None) -> Vm:
 
 
 def choose(word: str = "") -> Vm:
-    """The VM that a command's argument means: a name, a number, an expression; empty: the one that runs."""
+    """The VM that an argument means: a name, a number, an expression; empty: the one that runs."""
     try:
         listed = every()
     except Problem:

@@ -9,7 +9,7 @@ against the other. Plain Python, without GDB.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Callable
 
 import names
@@ -74,7 +74,7 @@ def guest(read: Reader, address: int, registers: dict[str, int], physical_bits: 
     if efer & 1 << 10:
         top = address >> 47
         if top not in (0, 0x1FFFF):
-            return Walk().stop(f"{address:#x} is not canonical: bits 63 to 47 differ; the access is #GP, or #SS")
+            return Walk().stop(f"{address:#x} is not canonical: bits 63 to 47 differ; #GP, or #SS")
         return entries8(read, address, cr3 & _ADDRESS, 4, rules)
     address &= 0xFFFFFFFF
     if not cr0 >> 31:
@@ -82,7 +82,7 @@ def guest(read: Reader, address: int, registers: dict[str, int], physical_bits: 
         walk.address = address
         return walk
     if cr4 & 1 << 5:
-        return entries8(read, address, cr3 & 0xFFFFFFE0, 3, Rules(rules.physical_bits, rules.no_execute, True))
+        return entries8(read, address, cr3 & 0xFFFFFFE0, 3, replace(rules, pae=True))
     return _entries4(read, address, cr3 & 0xFFFFF000, bool(cr4 & 1 << 4), rules)
 
 
@@ -110,8 +110,8 @@ def entries8(read: Reader, address: int, root: int, levels: int, rules: Rules) -
         if large and level < 4:
             reserved |= (1 << 3 + 9 * level) - 0x2000
         if entry & reserved:
-            return walk.stop(f"{_LEVELS[level]} has reserved bits set ({_set_bits(entry & reserved)}): #PF, error "
-                             "code with `reserved-bit`")
+            return walk.stop(f"{_LEVELS[level]} has reserved bits set ({_set_bits(entry & reserved)}): "
+                             "#PF, error code with `reserved-bit`")
         if not pointer:
             walk.anded, walk.ored = walk.anded & entry, walk.ored | entry
         table = entry & _ADDRESS

@@ -90,11 +90,12 @@ def _at_an_exit() -> None:
     expect_in(f"VMEXIT_IOIO (0x7b) rip {rip:#x}", line)
     expect_in(f"OUT to port 0xe9, 1 byte, next RIP {rip + 2:#x}", line)
     expect_in("not yet out", line)
-    expect("not yet" not in last_inside and line.split(";")[0] in last_inside, "the exit is over", last_inside)
+    over = "not yet" not in last_inside and line.split(";")[0] in last_inside
+    expect(over, "the exit is over", last_inside)
     total = int(_find(r"^  total +(\d+)", counts))
     expect_in(f"#{total} ", line)
-    rows = [int(n) for n in re.findall(r"^  (?!total)[a-z/ ]+? +(\d+) +\d+ +\d+$", counts, re.MULTILINE)]
-    expect(sum(rows) == total, f"the rows make {sum(rows)}", counts)
+    rows = re.findall(r"^  (?!total)[a-z/ ]+? +(\d+) +\d+ +\d+$", counts, re.MULTILINE)
+    expect(sum(map(int, rows)) == total, "the rows do not make the total", counts)
 
     gpa = int(_find(rf"=> GPA {_NUMBER}", walked), 16)
     expect(gpa == rip, "the guest maps its code where it is", walked)
@@ -250,9 +251,10 @@ def compare_walks(library: str) -> None:
     for number in range(_WALKS):
         if number % 20 == 0:
             small = dice.random() < 0.3
-            for at in range(0, _MEMORY, 8):
-                word = _entry(dice) & 0xFFFFFFFF | (_entry(dice) & 0xFFFFFFFF) << 32 if small else _entry(dice)
-                memory[at : at + 8] = word.to_bytes(8, "little")
+            width = 4 if small else 8
+            for at in range(0, _MEMORY, width):
+                word = _entry(dice) & (1 << 8 * width) - 1
+                memory[at : at + width] = word.to_bytes(width, "little")
         kind = dice.choice(((0x10, 0), (0, 0)) if small else ((0x20, 0x500), (0x20, 0)))
         gva = dice.getrandbits(48)
         if kind[1]:
@@ -266,7 +268,8 @@ def compare_walks(library: str) -> None:
         given = [registers[name] for name in ("CR0", "CR3", "CR4", "EFER")] + [bits]
         error = shim.shim((ctypes.c_uint64 * 5)(*given), ctypes.c_uint64(gva), out)
         found = walk.guest(read, gva, registers, bits)
-        _same(error, list(out), found, f"walk {number}: {registers} {gva:#x}: {error} {list(out)} {found}")
+        what = f"walk {number}: {registers} {gva:#x}: {error} {list(out)} {found}"
+        _same(error, list(out), found, what)
 
 
 def _same(error: int, out: list[int], found: object, what: str) -> None:
