@@ -67,7 +67,7 @@ def _counters(trace: gdb.Value, name: str) -> list[int]:
 
 
 def _last(at: int, trace: gdb.Value, wanted: int) -> Iterator[tuple[int, gdb.Value, int | None]]:
-    """The last exits, oldest first: number, entry, ticks outside (None: it is still being dealt with)."""
+    """The last exits, oldest first: number, entry, ticks outside (None: it is not over)."""
     ring = trace["ring"]
     size = ring.type.range()[1] + 1
     entry_size = ring.type.target().sizeof
