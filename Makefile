@@ -108,7 +108,7 @@ help:
 #: make check           every test; PART=unit and the like: only that part
 #}
 #: make grade LAB=n      grade this tree; PATCH=file, TREE=dir: that; TEST=name: only that test
-#: make gdb             like make run, but wait for GDB
+#: make gdb             like make run, but wait for GDB; there, `casita help` lists our commands
 #: make setup           install the Debian packages that are missing
 #: make doctor          what is there, and which accelerator make run uses
 #: make menuconfig      compose a VMM by hand; make defconfig: everything in it again

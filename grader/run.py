@@ -23,6 +23,7 @@ from engines.accel import choose as choose_accel
 
 _CASITA = BUILD / "casita.elf"
 _GUESTS = BUILD / "guests"
+_GDB_COMMANDS = ROOT / "grader" / "gdb" / "load.py"
 _MIB = 1 << 20
 _DEFAULT_MEM = {"linux": "256M", "guest": "64M"}
 # Memory for Casita itself, its tables and the firmware, beside the guest's and the files.
@@ -182,7 +183,8 @@ def _free_port() -> int:
 
 def _invite_gdb(port: int) -> None:
     script = BUILD / "gdbinit"
-    script.write_text(f"file {BUILD}/casita.elf64\ntarget remote 127.0.0.1:{port}\n")
+    lines = [f"file {BUILD}/casita.elf64", f"source {_GDB_COMMANDS}", f"target remote 127.0.0.1:{port}"]
+    script.write_text("\n".join(lines) + "\n")
     print(f"waiting for GDB; in another terminal: gdb -x {script}", flush=True)
 
 

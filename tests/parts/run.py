@@ -111,18 +111,6 @@ def _in_session(session: int) -> str:
     ).stdout
 
 
-def _gdb() -> None:
-    """make gdb waits, and GDB finds Casita's own functions in the machine."""
-    with Terminal(["make", "-s", "gdb", "GUEST=hello"]) as terminal:
-        terminal.wait_for("waiting for GDB")
-        terminal.wait_for("gdbinit")
-        commands = ["hbreak casita_main", "continue", "backtrace 1", "kill"]
-        words = [word for command in commands for word in ("-ex", command)]
-        gdb = shell(["gdb", "-nx", "-batch", "-x", str(BUILD / "gdbinit"), *words])
-        expect_in("casita_main () at main.c", gdb.stdout)
-        terminal.wait_for_end()
-
-
 def _setup_is_quiet() -> None:
     """Nothing is missing here, so setup says nothing."""
     result = shell(["grader/setup.sh", "check"])
@@ -169,7 +157,6 @@ def tests() -> list[Test]:
         Test("guest-by-path", _guest_by_path, weight=2),
         Test("side-by-side", _side_by_side, weight=15),
         Test("hang-up", _hang_up, weight=40),
-        Test("gdb", _gdb, weight=5),
         Test("setup-is-quiet", _setup_is_quiet),
         Test("doctor", _doctor, weight=3),
         Test("help", _help, weight=3),

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The judge: each way in which a guest's run can be wrong, and the one in which it is right."""
+
+from __future__ import annotations
+
+import unittest
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Sequence
+
+from support import make_test
+from grading.evidence import Counts, Exit, Run, Trace
+from grading.judge import Judgement, judge
+from grading.machine import Seen
+from grading.model import Verdict
+from grading.programs.asm import ANY, HALT, Answer
+from grading.subject import Subject
+
+LOW = 0x2000000
+HLT = 0x78
+
+
+def out(port: int, at: int = LOW) -> Exit:
+    """An exit for OUT of a byte."""
+    return Exit(0x7B, port << 16 | 0x10, at + 1, at)
+
+
+def subject(**more: Any) -> Subject:
+    """A guest that answers 0xab and then 0xc, and is all OUTs."""
+    answers = (Answer("first", 2, 0xAB), Answer("second", 1, 0xC))
+    base = Subject("guest", Path("x"), "", LOW, LOW + 16, b"\xee" * 16, answers, 50, True, "exit")
+    return replace(base, **more)
+
+
+ALL = (out(0xCA0A), out(0xCA0B), out(0xCA0C), out(0xF4))
+
+
+def seen(exits: Sequence[Exit | None], **more: Any) -> Seen:
+    """A run with these exits."""
+    trace = Trace(tuple(Run(0x1000, exit) for exit in exits))
+    counts = Counts("exit", 1000, len(exits), 60, 50, 0, 3)
+    base = Seen(code=1, log=b"", counts=counts, serial=b"", stderr=b"", seconds=0.1, trace=trace)
+    return replace(base, **more)
+
+
+class Judge(unittest.TestCase):
+    """judge()."""
+
+    def judge(self, run: Seen, *subjects: Subject) -> Judgement:
+        """Judge it."""
+        return judge(make_test("t"), subjects or (subject(),), run)
+
+    def fails(self, words: str, run: Seen, *subjects: Subject) -> Judgement:
+        """It must fail, and say this."""
+        found = self.judge(run, *subjects)
+        self.assertEqual(found.verdict, Verdict.FAIL)
+        self.assertIn(words, found.message)
+        return found
+
+    def test_right(self) -> None:
+        found = self.judge(seen(ALL))
+        self.assertEqual((found.verdict, found.message), (Verdict.PASS, ""))
+
+    def test_wrong_answer(self) -> None:
+        wrong = (out(0xCA0A), out(0xCA0D), out(0xCA0C), out(0xF4))
+        found = self.fails("Answer 1 of 2, first: expected 0xab, seen 0xad.", seen(wrong))
+        self.assertEqual(found.last_exits[-1], "exit 2: OUT, 8 bits, port 0xca0d at 0x2000000")
+
+    def test_missing_answer(self) -> None:
+        self.fails("Answer 2 of 2, second: expected 0xc, seen nothing.", seen((*ALL[:2], ALL[3])))
+        self.fails("seen 0xa…, then none.", seen(ALL[:1]))
+
+    def test_too_many_answers(self) -> None:
+        self.fails("went on", seen((*ALL[:3], out(0xCA01), ALL[3])))
+
+    def test_answer_from_elsewhere(self) -> None:
+        self.fails("no OUT", seen((out(0xCA0A, LOW + 16), *ALL[1:])))
+        self.fails("no OUT", seen(ALL), subject(code=b"\x90" * 16))
+
+    def test_answer_behind_a_prefix(self) -> None:
+        found = self.judge(seen(ALL), subject(code=b"\x66\x2e\xee" + b"\x90" * 13))
+        self.assertEqual(found.verdict, Verdict.PASS)
+
+    def test_no_guest(self) -> None:
+        self.fails("no VMRUN", seen(()))
+
+    def test_no_end(self) -> None:
+        self.fails("0xf4 was not seen", seen(ALL[:3]))
+        self.fails("without an exit", seen((*ALL[:3], None)))
+
+    def test_goes_on_after_its_end(self) -> None:
+        self.fails("entered again", seen((*ALL, out(0x80))))
+
+    def test_status(self) -> None:
+        self.fails("status 3", seen(ALL, code=7))
+        self.fails("triple fault in Casita", seen(ALL, code=0))
+
+    def test_counts(self) -> None:
+        for image in (49, 51):
+            counts = replace(seen(ALL).counts, image=image)
+            self.fails(f"executed {image} instructions", seen(ALL, counts=counts))
+        self.fails("outside of any VM", seen(ALL, counts=replace(seen(ALL).counts, outside=1)))
+        self.fails("VMRUNs", seen(ALL, counts=replace(seen(ALL).counts, entries=9)))
+
+    def test_a_restart_may_count_twice(self) -> None:
+        exits = (Exit(0x400, 6, 0x5000, LOW), *ALL)
+        counts = replace(seen(exits).counts, image=51)
+        self.assertEqual(self.judge(seen(exits, counts=counts)).verdict, Verdict.PASS)
+
+    def test_limits(self) -> None:
+        for why, words in (("instructions", "instructions"), ("entries", "exited more"), ("asleep", "sleep")):
+            found = self.judge(seen(ALL[:1], code=9, counts=Counts(why)))
+            self.assertEqual(found.verdict, Verdict.LIMIT)
+            self.assertIn(words, found.message)
+        self.assertEqual(self.judge(seen(ALL, code=None)).verdict, Verdict.LIMIT)
+        self.assertEqual(self.judge(seen(ALL, too_much=True)).verdict, Verdict.LIMIT)
+
+    def test_status_that_looks_like_a_limit(self) -> None:
+        self.fails("status 4", seen(ALL, code=9))
+
+    def test_crash(self) -> None:
+        self.fails("QEMU itself died", seen(ALL, code=-11))
+
+    def test_refused(self) -> None:
+        self.fails("refused", seen((Exit(0xFFFFFFFF, 0, 0, LOW),)))
+
+    def test_halt(self) -> None:
+        guest = subject(end=HALT, last_code=HLT)
+        halted = (*ALL[:3], Exit(HLT, 0, 0, LOW))
+        self.assertEqual(self.judge(seen(halted, code=1), guest).verdict, Verdict.PASS)
+        self.fails("entered again", seen((*halted, out(0x80))), guest)
+        self.fails("no such exit", seen(ALL[:3]), guest)
+
+    def test_first_exit_only(self) -> None:
+        guest = subject(end=ANY, answers=(), first_port=0x22)
+        self.assertEqual(self.judge(seen((out(0x22),), code=9, counts=Counts("entries")), guest).verdict, Verdict.PASS)
+        self.fails("first exit", seen((out(0x22, LOW + 1),)), guest)
+        self.fails("first exit", seen((out(0x23),)), guest)
+
+    def test_two(self) -> None:
+        other = subject(name="other", low=LOW + 0x100, high=LOW + 0x110)
+        more = tuple(replace(exit, rip=exit.rip + 0x100) for exit in ALL)
+        run = seen((*ALL[:2], *more, *ALL[2:]), counts=Counts("exit", 1000, 8, 100, 100, 0, 3))
+        self.assertEqual(self.judge(run, subject(), other).verdict, Verdict.PASS)
+        self.fails("other: ", seen(ALL), subject(), other)
+
+    def test_last_words(self) -> None:
+        said = b"casita: AMD\r\ncasita: x: stopped: because\x1b[2J\r\n  RAX 0\r\n"
+        found = self.fails("stopped: because[2J", seen(ALL[:1], code=203, serial=said))
+        self.assertNotIn("RAX", found.message)
+
+
+if __name__ == "__main__":
+    unittest.main()
