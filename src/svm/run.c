@@ -64,6 +64,13 @@ void svm_decode_event(u64 word, struct event *event)
 	event->error = word >> SVM_EVENT_ERROR_SHIFT;
 }
 
+/* QEMU calls a virtual interrupt whose delivery is cut short an exception of that vector. */
+static bool taken_from_pin(struct vcpu *vcpu, const struct event *event)
+{
+	return vcpu->offered == event->vector && !(vmcb_of(vcpu)->vintr & SVM_V_IRQ) &&
+	       event->kind == EVENT_EXCEPTION && !event->has_error;
+}
+
 /*
  * The exit cut an event's delivery short (APM vol. 2 §15.7.2): a fault on the guest's IDT, stack or
  * TSS.
@@ -72,8 +79,9 @@ static __slow void decode_interrupted(struct vcpu *vcpu, const struct vmcb *vmcb
 {
 	vcpu->requests |= REQUEST_IRQ;
 	exit->interrupted.valid = true;
-	exit->interrupted.is_irq = (vmcb->exit_int_info & SVM_EVENT_TYPE) == SVM_EVENT_INTR;
 	svm_decode_event(vmcb->exit_int_info, &exit->interrupted.event);
+	exit->interrupted.is_irq = (vmcb->exit_int_info & SVM_EVENT_TYPE) == SVM_EVENT_INTR ||
+				   taken_from_pin(vcpu, &exit->interrupted.event);
 	exit->interrupted.event.address = vmcb->cr2;
 }
 

@@ -263,6 +263,7 @@ static const struct cpu_ops svm_ops = {
 	.irq_shadow = svm_irq_shadow,
 	.flush = svm_flush,
 	.set_nested_root = svm_set_nested_root,
+	.set_paging = svm_set_paging,
 	.intercept = svm_intercept,
 	.pass_msr = svm_pass_msr,
 	.set_tsc_offset = svm_set_tsc_offset,

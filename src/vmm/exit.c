@@ -29,16 +29,13 @@ static int halt(struct vcpu *vcpu, const struct exit *exit)
 }
 
 /*
- * The guest touched memory that has no translation: the paging mode's business, or a device's. If
- * it was not the instruction that did it, there is nothing that we could do in its place.
+ * The guest touched physical memory that is no RAM: a device's business. If it was not the
+ * instruction that did it, there is nothing that we could do in its place.
  */
-static __slow int memory_fault(struct vcpu *vcpu, const struct exit *exit)
+static __slow int no_ram(struct vcpu *vcpu, const struct exit *exit)
 {
 	unsigned long long gpa = exit->memory.gpa.a;
-	int err = vcpu->vm->paging->fault(vcpu, exit);
 
-	if (err != -ENOENT)
-		return err;
 	if (exit->memory.table_walk)
 		return vm_fail(vcpu->vm, -EFAULT,
 			       "its page tables are at %#llx, where it has no RAM", gpa);
@@ -47,6 +44,35 @@ static __slow int memory_fault(struct vcpu *vcpu, const struct exit *exit)
 			       "vector %u needs %#llx for its delivery, where there is no RAM",
 			       exit->interrupted.event.vector, gpa);
 	return vcpu_mmio_exit(vcpu, exit);
+}
+
+/* There is no translation for a guest physical address: ask the paging mode first. */
+static __slow int memory_fault(struct vcpu *vcpu, const struct exit *exit)
+{
+	int err = vcpu->vm->paging->fault(vcpu, exit);
+
+	return err == -ENOENT ? no_ram(vcpu, exit) : err;
+}
+
+/* A mode that intercepts #PF finds out itself what physical address is behind it. */
+static int page_fault(struct vcpu *vcpu, const struct exit *exit)
+{
+	struct exit at = {.kind = EXIT_MEMORY, .rip = exit->rip, .interrupted = exit->interrupted};
+	int err = vcpu->vm->paging->page_fault(vcpu, exit, &at.memory.gpa);
+
+	return unlikely(err == -ENOENT) ? no_ram(vcpu, &at) : err;
+}
+
+/* INVLPG has an operand, and touches no memory with it: it may even be mapped nowhere. */
+static __slow int invlpg(struct vcpu *vcpu, const struct exit *exit)
+{
+	struct insn insn;
+	int err = vcpu_insn(vcpu, &insn);
+
+	if (err)
+		return err == -EAGAIN ? 0 : err;
+	vcpu->vm->paging->invlpg(vcpu, vcpu_operand_address(vcpu, &insn));
+	return cpu->advance(vcpu, vcpu_wrap(exit->rip + insn.len, vcpu_code_size(vcpu)));
 }
 
 /* An exception that we asked to see and that is the guest's own after all: give it to the guest. */
@@ -108,13 +134,16 @@ static int handle(struct vcpu *vcpu, const struct exit *exit)
 	case EXIT_MEMORY:
 		return memory_fault(vcpu, exit);
 	case EXIT_EXCEPTION:
+		if (exit->exception.vector == VEC_PF && vcpu->vm->paging->page_fault)
+			return page_fault(vcpu, exit);
 		return reflect(vcpu, exit);
 	case EXIT_HYPERCALL:
 		return vcpu_hypercall_exit(vcpu, exit);
 	case EXIT_HLT:
 		return halt(vcpu, exit);
-	case EXIT_INVD:	  /* caches are coherent here: nothing to write back or drop */
-	case EXIT_INVLPG: /* nested paging: the processor's business, so nobody asked to see it */
+	case EXIT_INVLPG:
+		return invlpg(vcpu, exit);
+	case EXIT_INVD: /* caches are coherent here: nothing to write back or drop */
 		return vcpu_skip(vcpu, exit);
 	case EXIT_RDPMC: /* no performance counters here, so no number is a right one */
 		vcpu_exception(vcpu, VEC_GP, 0);

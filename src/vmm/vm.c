@@ -75,7 +75,10 @@ static void destroy_devices(struct vm *vm)
 		kfree(vm->device_allocs[i].memory, vm->device_allocs[i].bytes);
 }
 
-/* The paging mode that was asked for by name, or the first that is linked and works here. */
+/*
+ * The paging mode that was asked for by name; or one that works here, rather one that leaves it to
+ * the processor than one that does its work in software.
+ */
 static int choose_paging(struct vm *vm)
 {
 	const char *wanted = vm->config->paging;
@@ -86,12 +89,14 @@ static int choose_paging(struct vm *vm)
 		if (wanted[0] && strcmp(wanted, (*it)->name))
 			continue;
 		if ((*it)->present(&why)) {
-			vm->paging = *it;
-			return 0;
-		}
-		if (wanted[0])
+			if (!vm->paging || vm->paging->page_fault)
+				vm->paging = *it;
+		} else if (wanted[0]) {
 			return vm_fail(vm, -ENODEV, "paging=%s: %s", wanted, why);
+		}
 	}
+	if (vm->paging)
+		return 0;
 	if (wanted[0])
 		return vm_fail(vm, -ENOSYS, "paging=%s: this Casita was built without it", wanted);
 	return vm_fail(vm, -ENODEV, "no way to virtualize its memory: %s", why);
@@ -134,7 +139,11 @@ static int load(struct vm *vm)
 {
 	const struct loader *loader = find_loader(vm);
 
-	return loader ? loader->load(vm) : no_loader(vm);
+	int err = loader ? loader->load(vm) : no_loader(vm);
+
+	if (!err)
+		paging_registers_written(vm->vcpu, false);
+	return err;
 }
 
 static int build(struct vm *vm)
