@@ -56,13 +56,14 @@ struct shadow_page {
 /* What is known of each 4 KiB of guest memory … */
 struct frame {
 	page_no tables; /* the shadow pages of this frame, if there is a page table in it */
-	bool open;	/* and the guest may write it nevertheless: they are out of sync */
+	bool open;	/* and the guest may write it nevertheless: they may be out of sync */
+	bool written;	/* and we have, in its place */
 };
 
 /* … and of each 2 MiB. */
 struct area {
 	page_no direct; /* shadow pages that map it (or the GiB from here on) one to one */
-	u16 closed;	/* frames in it that the guest may not write */
+	u16 tables;	/* frames in it that have page tables */
 };
 
 /* In a leaf, a bit that is ours: it may be written as far as the guest is concerned. */
@@ -97,6 +98,7 @@ struct shadow {
 	page_no free;
 	struct shadow_page *pages;
 	u64 *tables; /* of page POOL_BASE on, in a row */
+	u64 *seen;   /* by entry_no: the guest's entry that ours was made from when we last looked */
 	u64 frame_count;
 	struct frame *frames;
 	struct area *areas;
@@ -143,9 +145,17 @@ static inline u64 *entry_of(const struct shadow *s, entry_no e)
 void shadow_set(struct shadow *s, entry_no e, u64 value, u32 chain);
 /** shadow_clear() - empty an entry, if it is not. */
 void shadow_clear(struct shadow *s, entry_no e);
+/** shadow_watch() - a frame will have page tables: no large leaf may make it writable. */
+void shadow_watch(struct shadow *s, u64 frame);
 /** shadow_close(), shadow_open() - forbid, or allow again, writes to a frame wherever it is mapped. */
 void shadow_close(struct shadow *s, u64 frame);
 void shadow_open(struct shadow *s, u64 frame);
+/**
+ * shadow_written() - has an open frame been written since it was opened, or since that was forgotten?
+ * The processor itself tells, by the dirty bits of the leaves that map it.
+ */
+bool shadow_written(const struct shadow *s, u64 frame);
+void shadow_forget_written(struct shadow *s, u64 frame);
 
 static inline bool entry_is_leaf(u64 entry, int level)
 {

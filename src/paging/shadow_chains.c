@@ -62,6 +62,18 @@ void shadow_clear(struct shadow *s, entry_no e)
 	s->stale = true;
 }
 
+void shadow_watch(struct shadow *s, u64 frame)
+{
+	entry_no e, next;
+
+	if (s->areas[frame >> 9].tables++)
+		return;
+	for_chain (s, chain_of_area(s, frame), e, next) {
+		if (*entry_of(s, e) & PTE_W)
+			shadow_clear(s, e); /* when it is needed again, it will be small pages */
+	}
+}
+
 void shadow_close(struct shadow *s, u64 frame)
 {
 	entry_no e, next;
@@ -72,12 +84,6 @@ void shadow_close(struct shadow *s, u64 frame)
 		s->stale |= !!(*entry & PTE_W);
 		*entry &= ~PTE_W;
 	}
-	if (s->areas[frame >> 9].closed++)
-		return;
-	for_chain (s, chain_of_area(s, frame), e, next) {
-		if (*entry_of(s, e) & PTE_W)
-			shadow_clear(s, e); /* when it is needed again, it will be small pages */
-	}
 }
 
 /* More rights need no flush: before a #PF the processor looks at the tables again (§5.5.2). */
@@ -85,11 +91,31 @@ void shadow_open(struct shadow *s, u64 frame)
 {
 	entry_no e, next;
 
-	s->areas[frame >> 9].closed--;
 	for_chain (s, chain_of_frame(frame), e, next) {
 		u64 *entry = entry_of(s, e);
 
 		if (*entry & ENTRY_MAY_WRITE)
-			*entry |= PTE_W;
+			*entry = (*entry | PTE_W) & ~PTE_D;
 	}
+}
+
+bool shadow_written(const struct shadow *s, u64 frame)
+{
+	entry_no e, next;
+
+	for_chain (s, chain_of_frame(frame), e, next) {
+		if ((*entry_of(s, e) & (PTE_W | PTE_D)) == (PTE_W | PTE_D))
+			return true;
+	}
+	return s->frames[frame].written;
+}
+
+void shadow_forget_written(struct shadow *s, u64 frame)
+{
+	entry_no e, next;
+
+	for_chain (s, chain_of_frame(frame), e, next)
+		*entry_of(s, e) &= ~PTE_D;
+	s->frames[frame].written = false;
+	s->stale = true;
 }

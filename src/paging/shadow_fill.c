@@ -96,7 +96,7 @@ static struct want want_memory(const struct shadow *s, int level, u64 gpa, unsig
 		return want_direct(gpa, level - 1, rights);
 	ram = vm_ptr(s->vm, GPA(start), LARGE_SIZE);
 	if (!ram || !is_aligned(ptr_hpa(ram).a, LARGE_SIZE) ||
-	    (rights & RIGHT_W && s->areas[start >> 21].closed))
+	    (rights & RIGHT_W && s->areas[start >> 21].tables))
 		return want_direct(gpa, 1, rights);
 	return (struct want){
 		.kind = WANT_LEAF,
@@ -196,7 +196,7 @@ static bool make(struct shadow *s, page_no page, unsigned slot, const struct wan
 	u64 entry = *entry_of(s, e);
 	page_no child;
 
-	if (want->kind == WANT_LEAF ? entry == want->value
+	if (want->kind == WANT_LEAF ? !((entry ^ want->value) & ~PTE_D)
 				    : want->kind == WANT_LINK && links_to(s, entry, level, want))
 		return false;
 	shadow_clear(s, e);
@@ -215,32 +215,53 @@ static bool make(struct shadow *s, page_no page, unsigned slot, const struct wan
 
 /* ---- 3. many at a time ------------------------------------------------------------------------- */
 
-/* A 32-bit guest's table has as many entries as two or four of ours: which of its is @slot's? */
-static u64 guest_entry(const struct shadow *s, const struct shadow_page *p, const void *table,
-		       unsigned slot)
+/* Eight entries at a time: most are as they were. */
+static bool all_equal(const u64 *a, const u64 *b)
 {
-	unsigned quadrant = p->role >> ROLE_QUADRANT_SHIFT & 3;
+	return !((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]) | (a[4] ^ b[4]) |
+		 (a[5] ^ b[5]) | (a[6] ^ b[6]) | (a[7] ^ b[7]));
+}
 
-	if (s->mode.tables != MODE_32)
-		return ((const u64 *)table)[slot];
-	if ((p->role & ROLE_LEVEL) == 1)
-		return ((const u32 *)table)[quadrant * PT_ENTRIES + slot];
-	return ((const u32 *)table)[quadrant * PT_ENTRIES / 2 + slot / 2];
+static void refresh_one(struct shadow *s, page_no page, unsigned slot, u64 entry)
+{
+	u64 *seen = &s->seen[entry_number(page, slot)];
+	struct want want;
+
+	if (entry == *seen)
+		return;
+	*seen = entry;
+	want = want_believed(s, &s->pages[page], slot, entry);
+	make(s, page, slot, &want, false);
+}
+
+/* A 32-bit guest's table has as many entries as two or four of ours, by quadrant. */
+static void refresh_narrow(struct shadow *s, page_no page, const u32 *table, unsigned first,
+			   unsigned end)
+{
+	const struct shadow_page *p = &s->pages[page];
+	unsigned quadrant = p->role >> ROLE_QUADRANT_SHIFT & 3;
+	bool small = (p->role & ROLE_LEVEL) == 1;
+
+	table += quadrant * (small ? PT_ENTRIES : PT_ENTRIES / 2);
+	for (unsigned slot = first; slot < end; slot++)
+		refresh_one(s, page, slot, table[small ? slot : slot / 2]);
 }
 
 void shadow_refresh(struct shadow *s, page_no page, unsigned first, unsigned count)
 {
 	const struct shadow_page *p = &s->pages[page];
-	const void *table = vm_ptr(s->vm, GPA(p->frame << PAGE_SHIFT), PAGE_SIZE);
+	const u64 *table = vm_ptr(s->vm, GPA(p->frame << PAGE_SHIFT), PAGE_SIZE);
 
+	if (s->mode.tables == MODE_32) {
+		refresh_narrow(s, page, (const u32 *)table, first, first + count);
+		return;
+	}
 	for (unsigned slot = first; slot < first + count; slot++) {
-		u64 entry = guest_entry(s, p, table, slot);
-		struct want want;
-
-		if (!(entry & PTE_P) && !p->table[slot])
-			continue;
-		want = want_believed(s, p, slot, entry);
-		make(s, page, slot, &want, false);
+		if (slot % 8 == 0 &&
+		    all_equal(&table[slot], &s->seen[entry_number(page, slot)]))
+			slot += 7;
+		else
+			refresh_one(s, page, slot, table[slot]);
 	}
 }
 
@@ -324,6 +345,8 @@ bool shadow_fill(struct shadow *s, gva_t gva, const struct walk *walk, const str
 			want = want_table(table_of(s, entry), level - 1,
 					  s->mode.tables == MODE_32 ? gva.a >> 21 & 1 : 0, rights);
 		}
+		if (level <= first && level >= last)
+			s->seen[entry_number(page, slot)] = way_entry(s, way, first - level);
 		shadow_touch(s, page);
 		changed |= make(s, page, slot, &want, true);
 		if (want.kind == WANT_LEAF && level == 1 && s->mode.wp &&

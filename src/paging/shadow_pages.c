@@ -155,8 +155,12 @@ void shadow_write(struct shadow *s, u64 frame)
 {
 	page_no n, next;
 
-	if (!s->frames[frame].tables || s->frames[frame].open)
+	if (!s->frames[frame].tables)
 		return;
+	if (s->frames[frame].open) {
+		s->frames[frame].written = true;
+		return;
+	}
 	for (n = s->frames[frame].tables; n; n = next) {
 		next = s->pages[n].next;
 		if (unused(s, n))
@@ -168,15 +172,25 @@ void shadow_write(struct shadow *s, u64 frame)
 	note_open(s, frame);
 }
 
+static bool any_below(const struct shadow *s, u64 frame, page_no top, int lowest)
+{
+	for (page_no n = s->frames[frame].tables; n; n = s->pages[n].next) {
+		if ((int)(s->pages[n].role & ROLE_LEVEL) >= lowest && is_below(s, n, top))
+			return true;
+	}
+	return false;
+}
+
 void shadow_sync(struct shadow *s, page_no top, int lowest)
 {
 	for (unsigned i = 0; i < OPEN_MAX; i++) {
-		if (!s->open[i])
+		u64 frame = s->open[i] - 1;
+
+		if (!s->open[i] || !shadow_written(s, frame) || !any_below(s, frame, top, lowest))
 			continue;
-		for (page_no n = s->frames[s->open[i] - 1].tables; n; n = s->pages[n].next) {
-			if ((int)(s->pages[n].role & ROLE_LEVEL) >= lowest && is_below(s, n, top))
-				shadow_refresh(s, n, 0, PT_ENTRIES);
-		}
+		shadow_forget_written(s, frame);
+		for (page_no n = s->frames[frame].tables; n; n = s->pages[n].next)
+			shadow_refresh(s, n, 0, PT_ENTRIES);
 	}
 }
 
@@ -211,8 +225,10 @@ page_no shadow_get(struct shadow *s, u64 frame, unsigned role)
 		shadow_fill_direct(s, n);
 		return n;
 	}
-	if (first)
+	if (first) {
+		shadow_watch(s, frame);
 		shadow_close(s, frame);
+	}
 	shadow_refresh(s, n, 0, PT_ENTRIES);
 	return n;
 }
@@ -224,6 +240,7 @@ void shadow_drop(struct shadow *s, page_no n)
 
 	for (unsigned i = 0; i < PT_ENTRIES; i++)
 		shadow_clear(s, entry_number(n, i));
+	memset(&s->seen[entry_number(n, 0)], 0, PAGE_SIZE);
 	for_chain (s, chain_of_page(s, n), e, next)
 		shadow_clear(s, e);
 	list_del(s, n);
@@ -232,6 +249,7 @@ void shadow_drop(struct shadow *s, page_no n)
 	s->free = n;
 	if (p->role & ROLE_DIRECT || s->frames[p->frame].tables)
 		return;
+	s->areas[p->frame >> 9].tables--;
 	if (s->frames[p->frame].open)
 		forget_open(s, p->frame);
 	else
@@ -259,6 +277,8 @@ static u64 lay_out(struct shadow *s, u64 base)
 
 	s->tables = hpa_ptr(HPA(at));
 	at += (s->pool_size - POOL_BASE) * PAGE_SIZE;
+	s->seen = hpa_ptr(HPA(at));
+	at += s->pool_size * PAGE_SIZE;
 	s->links = hpa_ptr(HPA(at));
 	at += (u64)s->pool_size * PT_ENTRIES * sizeof(*s->links);
 	s->pages = hpa_ptr(HPA(at));
