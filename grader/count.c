@@ -3,7 +3,8 @@
  * count.c: a QEMU TCG plugin that counts retired instructions from outside the machine.
  *
  *	gcc -O2 -shared -fPIC -o count.so count.c
- *	qemu-system-x86_64 -icount shift=0,sleep=off … -plugin ./count.so,out=count.txt,low=0x2000000,high=0x2001000
+ *	qemu-system-x86_64 -icount shift=0,sleep=off … \
+ *		-plugin ./count.so,out=count.txt,low=0x2000000,high=0x2001000
  *
  *	out=FILE		where to write; nothing that runs in the machine can reach it
  *	low=, high=		the guest's image: addresses low <= a < high
@@ -12,8 +13,8 @@
  *	blocks=N		end the machine when QEMU has translated more than N blocks of code: where
  *				there is no RAM it translates each instruction anew, and that takes time
  *
- * It also ends a machine that sleeps and that nothing will wake ("asleep"): with sleep=off the clock jumps to
- * the next timer at once, so a machine that executes nothing for seconds has none.
+ * It also ends a machine that sleeps and that nothing will wake ("asleep"): with sleep=off the clock
+ * jumps to the next timer at once, so a machine that executes nothing for seconds has none.
  *
  * What it writes, one line for each time that a guest ran, then one line at the end:
  *
@@ -24,17 +25,18 @@
  *				and OUTSIDE what was executed of the image while no guest ran: all there
  *				is when the guest runs bare, nothing when it runs in a VM
  *
- * How it tells guest from host: VMRUN enters a guest, and an exit goes on behind the host's VMRUN. So the
- * instruction that stands behind a VMRUN is where a run ends. (A guest may execute VMRUN as well; that
- * is one more instruction of the image, and its business is an exit.)
+ * How it tells guest from host: VMRUN enters a guest, and an exit goes on behind the host's
+ * VMRUN. So the instruction that stands behind a VMRUN is where a run ends. (A guest may
+ * execute VMRUN as well; that is one more instruction of the image, and its business is an
+ * exit.)
  *
- * INS and OUTS in the image are not counted as instructions of the image: QEMU counts every element of
- * a REP that it executes itself, and an intercepted one only once. What is left is exact: an instruction
- * that exits is counted once, like one that does not.
+ * INS and OUTS in the image are not counted as instructions of the image: QEMU counts every
+ * element of a REP that it executes itself, and an intercepted one only once. What is left is
+ * exact: an instruction that exits is counted once, like one that does not.
  *
- * Debian packages no qemu-plugin.h for QEMU 7.2, so the few declarations that we need of version 1 of
- * its interface stand here (docs/devel/tcg-plugins.rst in QEMU's source). One thread runs all of the
- * machine's processors because of -icount, so nothing here is locked.
+ * Debian packages no qemu-plugin.h for QEMU 7.2, so the few declarations that we need of
+ * version 1 of its interface stand here (docs/devel/tcg-plugins.rst in QEMU's source). One
+ * thread runs all of the machine's processors because of -icount, so nothing here is locked.
  */
 #include <signal.h>
 #include <stdbool.h>
@@ -64,8 +66,8 @@ void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb, void (*fn)(
 					  int flags, void *opaque);
 void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn,
 					    void (*fn)(unsigned, void *), int flags, void *opaque);
-void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_insn *insn, int op, void *counter,
-						uint64_t addend);
+void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_insn *insn, int op,
+						void *counter, uint64_t addend);
 void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id, void (*fn)(qemu_plugin_id_t, void *),
 				    void *opaque);
 
@@ -74,9 +76,9 @@ EXPORT int qemu_plugin_version = 1;
 
 /* ---- counting ---------------------------------------------------------------------------- */
 
-#define BEHIND_MAX   16 /* places behind a VMRUN that we remember */
+#define BEHIND_MAX     16 /* places behind a VMRUN that we remember */
 #define ASLEEP_SECONDS 3
-#define STATUS_LIMIT 9	/* QEMU's exit status when we end it; the file says why */
+#define STATUS_LIMIT   9 /* QEMU's exit status when we end it; the file says why */
 
 /* Incremented by the translated code itself, before each instruction. */
 static uint64_t total, image;
@@ -163,7 +165,8 @@ static void on_alarm(int signal_number)
 /* The first byte that is no prefix (APM vol. 3 §1.2); REX counts as one, which does no harm here. */
 static const uint8_t *skip_prefixes(const uint8_t *p, const uint8_t *end)
 {
-	static const uint8_t prefixes[] = {0x66, 0x67, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0xf0, 0xf2, 0xf3};
+	static const uint8_t prefixes[] = {0x66, 0x67, 0x26, 0x2e, 0x36, 0x3e,
+					   0x64, 0x65, 0xf0, 0xf2, 0xf3};
 
 	while (p < end && (memchr(prefixes, *p, sizeof(prefixes)) || (*p & 0xf0) == 0x40))
 		p++;
@@ -212,8 +215,8 @@ static void translate_insn(struct qemu_plugin_insn *insn)
 	qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64, &total, 1);
 	if (in_image(address)) {
 		if (!is_string_io(opcode, end))
-			qemu_plugin_register_vcpu_insn_exec_inline(
-				insn, QEMU_PLUGIN_INLINE_ADD_U64, &image, 1);
+			qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64,
+								   &image, 1);
 		return;
 	}
 	if (is_behind(address))
@@ -221,7 +224,8 @@ static void translate_insn(struct qemu_plugin_insn *insn)
 						       QEMU_PLUGIN_CB_NO_REGS, NULL);
 	if (is_vmrun(opcode, end)) {
 		remember_behind(address + (end - start));
-		qemu_plugin_register_vcpu_insn_exec_cb(insn, on_vmrun, QEMU_PLUGIN_CB_NO_REGS, NULL);
+		qemu_plugin_register_vcpu_insn_exec_cb(insn, on_vmrun, QEMU_PLUGIN_CB_NO_REGS,
+						       NULL);
 	}
 }
 

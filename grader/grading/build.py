@@ -112,14 +112,15 @@ def _make(directory: Path, jobs: int) -> None:
     """Run make. O is relative: the objects and what make knows of them can be copied elsewhere."""
     argv = ["make", "-s", f"-j{max(jobs, 1)}", "--output-sync", "-C", "src", "O=../build", "CC=gcc"]
     ended = contain.run(argv, directory, _LIMITS)
+    said = _without_places(ended.text, directory)
     if ended.exceeded == "seconds" or ended.exceeded == "cpu":
         raise BuildFailed(f"the build had not ended after {SECONDS:.0f} seconds")
     if ended.exceeded:
-        raise BuildFailed(f"the build was stopped: too much {ended.exceeded}\n{_tail(ended.text)}")
+        raise BuildFailed(f"the build was stopped: too much {ended.exceeded}\n{_tail(said)}")
     if ended.code:
-        raise BuildFailed(first_errors(ended.text))
+        raise BuildFailed(first_errors(said))
     if not (directory / "build" / "casita.elf").is_file():
-        raise CasitaError(f"make ended well, but there is no image; it said:\n{_tail(ended.text)}")
+        raise CasitaError(f"make ended well, but there is no image; it said:\n{_tail(said)}")
 
 
 def _strip(directory: Path) -> Built:
@@ -131,6 +132,12 @@ def _strip(directory: Path) -> Built:
     if image.stat().st_size > _MAX_IMAGE:
         raise BuildFailed(f"the image has {image.stat().st_size} bytes; {_MAX_IMAGE} are allowed")
     return Built(image, symbols)
+
+
+def _without_places(text: str, directory: Path) -> str:
+    """The linker names a source by where it was compiled: here, or where the cache was filled."""
+    cache = re.escape(str(trees.CACHE)) + r"/new-[^/\s]*/work/"
+    return re.sub(cache, "", text.replace(f"{directory}/", ""))
 
 
 def first_errors(text: str) -> str:
@@ -152,7 +159,8 @@ def first_errors(text: str) -> str:
 
 def _with_folder(line: str) -> str:
     """svm/vcpu.c:12: … is in src/."""
-    return re.sub(r"^((?:In file included from |\s+from )?)([\w./-]+\.[chS])(?=:)", r"\1src/\2", line)
+    path = r"^((?:In file included from |\s+from )?)(?!src/|/)([\w./-]+\.[chS])(?=:)"
+    return re.sub(path, r"\1src/\2", line)
 
 
 def _tail(text: str) -> str:

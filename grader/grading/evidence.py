@@ -1,27 +1,30 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What was seen from outside the machine: QEMU's log of entries and exits, and what count.c counted.
+"""What was seen from outside: QEMU's log of entries and exits, and what count.c counted.
 
-Nothing that runs in the machine can write either file. Both are read as bytes and split at \\n only.
+Nothing that runs in the machine can write either file. Both are read as bytes and split at \\n
+only.
 
 **Under Casita**, `-d in_asm` lets QEMU 7.2 log one line at each VMRUN and one at each exit:
 
     vmrun! 000000000017b000
     vmexit(0000007b, 00000000ca010010, 000000000200864a, 0000000002008649)!
 
-`-dfilter` with a range where there is no code keeps everything else out that in_asm would print, the
-listing of the code with its symbol names above all. So a log holds nothing but these two kinds of line,
-and `Injecting(0x800): EXEPT`, without a line's end, in front of the exit that follows an injected event.
+`-dfilter` with a range where there is no code keeps everything else out that in_asm would print,
+the listing of the code with its symbol names above all. So a log holds nothing but these two kinds
+of line, and `Injecting(0x800): EXEPT`, without a line's end, in front of the exit that follows an
+injected event.
 
-**Bare**, an OUT is seen through `-d trace:memory_region_ops_write`. (There is an event `cpu_out`, but TCG
-does not go through it.) QEMU has a region for floating ports too, named io:
+**Bare**, an OUT is seen through `-d trace:memory_region_ops_write`. (There is an event `cpu_out`,
+but TCG does not go through it.) QEMU has a region for floating ports too, named io:
 
     memory_region_ops_write cpu 0 mr 0x563b6d7046e0 addr 0xca01 value 0x0 size 1 name 'io'
 
-**Counts.** count.c counts the instructions of the guest's image. Their number in a VM is exactly their
-number bare: an instruction that exits is counted once, though it did not complete, because the monitor
-steps over it. (Measured: 185,208 and 185,208 for guests/cpuid.c with 1,941 exits.) The exceptions are
-string I/O, where bare QEMU counts each element: count.c leaves those instructions out; and an instruction
-that faults and is then run again, as for a page fault that the monitor mends, which `Trace.restarts` counts.
+**Counts.** count.c counts the instructions of the guest's image. Their number in a VM is exactly
+their number bare: an instruction that exits is counted once, though it did not complete, because
+the monitor steps over it. (Measured: 185,208 and 185,208 for guests/cpuid.c with 1,941 exits.) The
+exceptions are string I/O, where bare QEMU counts each element: count.c leaves those instructions
+out; and an instruction that faults and is then run again, as for a page fault that the monitor
+mends, which `Trace.restarts` counts.
 """
 
 from __future__ import annotations
@@ -47,15 +50,17 @@ _EVENT = re.compile(
     re.M,
 )
 _WRITE = re.compile(
-    rb"^memory_region_ops_write cpu \d+ mr 0x[0-9a-f]+ addr 0x([0-9a-f]+) value 0x([0-9a-f]+) size (\d) name '(.*)'$",
+    rb"^memory_region_ops_write cpu \d+ mr 0x[0-9a-f]+ "
+    rb"addr 0x([0-9a-f]+) value 0x([0-9a-f]+) size \d name '(.*)'$",
     re.M,
 )
 
 # Names of exit codes: APM vol. 2, appendix C.
 _NAMES = {
     0x60: "interrupt", 0x61: "NMI", 0x62: "SMI", 0x63: "INIT", 0x64: "interrupt window",
-    0x6E: "RDTSC", 0x6F: "RDPMC", 0x70: "PUSHF", 0x71: "POPF", 0x72: "CPUID", 0x73: "RSM", 0x74: "IRET",
-    0x75: "INT n", 0x76: "INVD", 0x77: "PAUSE", 0x78: "HLT", 0x79: "INVLPG", 0x7A: "INVLPGA",
+    0x6E: "RDTSC", 0x6F: "RDPMC", 0x70: "PUSHF", 0x71: "POPF", 0x72: "CPUID", 0x73: "RSM",
+    0x74: "IRET", 0x75: "INT n", 0x76: "INVD", 0x77: "PAUSE", 0x78: "HLT", 0x79: "INVLPG",
+    0x7A: "INVLPGA",
     0x7B: "port", 0x7C: "MSR", 0x7D: "task switch", 0x7E: "FERR", 0x7F: "shutdown (triple fault)",
     0x80: "VMRUN", 0x81: "VMMCALL", 0x82: "VMLOAD", 0x83: "VMSAVE", 0x84: "STGI", 0x85: "CLGI",
     0x86: "SKINIT", 0x87: "RDTSCP", 0x88: "ICEBP", 0x89: "WBINVD", 0x8A: "MONITOR", 0x8B: "MWAIT",
@@ -182,7 +187,7 @@ class BareRun:
 def parse_bare(log: bytes) -> BareRun:
     """Read the trace of a guest that ran without a monitor."""
     nibbles, status = [], None
-    for address, value, _size, name in _WRITE.findall(log):
+    for address, value, name in _WRITE.findall(log):
         port = int(address, 16)
         if name == b"io" and port >> 4 == PORT_NIBBLE >> 4:
             nibbles.append(port & 15)

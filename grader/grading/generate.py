@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Makes the seeded guests of a test: text from a program, bytes from the assembler.
 
-A program is found by its name: in programs/lab1.py, programs/lab2.py and so on for the lab's number,
-or, where there are solutions, in solutions/LAB/hidden.py, which has a dictionary PROGRAMS as well.
-The same seed, lab and test give the same bytes.
+A program is found by its name: in programs/lab1.py, programs/lab2.py and so on for the lab's
+number, or, where there are solutions, in solutions/LAB/hidden.py, which has a dictionary PROGRAMS
+as well. The same seed, lab and test give the same bytes.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ def _find(test: Test, lab_folder: Path) -> Program:
         programs.update(module.PROGRAMS)
     if test.run not in programs:
         known = " ".join(sorted(programs))
-        raise CasitaError(f"lab {test.lab}, test {test.name}: no program {test.run}; there are: {known}")
+        what = f"lab {test.lab}, test {test.name}"
+        raise CasitaError(f"{what}: no program {test.run}; there are: {known}")
     return programs[test.run]
 
 
@@ -53,13 +54,15 @@ def assemble(guest: Guest, out: Path, bare: bool) -> None:
     source = out.with_suffix(".s")
     source.write_text(guest.source)
     symbols = ["--defsym", f"BARE={int(bare)}"]
-    _link(source, out, guest.long, guest.address, [*symbols], ["--oformat", "binary", "-e", "start"])
+    options = ["--oformat", "binary", "-e", "start"]
+    _link(source, out, guest.long, guest.address, symbols, options)
 
 
 def build_bare_loader(guest: Guest, out: Path) -> None:
     """bare.S for this guest's mode and address: a Multiboot kernel."""
     symbols = ["--defsym", f"ADDRESS={guest.address:#x}", "--defsym", f"LONG={int(guest.long)}"]
-    _link(_HERE / "bare.S", out, False, 0x100000, symbols, ["-e", "_start", "-T", str(_script(out))])
+    options = ["-e", "_start", "-T", str(_script(out))]
+    _link(_HERE / "bare.S", out, False, 0x100000, symbols, options)
 
 
 def _script(out: Path) -> Path:
@@ -73,7 +76,12 @@ def _script(out: Path) -> Path:
 
 
 def _link(
-    source: Path, out: Path, long: bool, address: int, symbols: Sequence[str], options: Sequence[str]
+    source: Path,
+    out: Path,
+    long: bool,
+    address: int,
+    symbols: Sequence[str],
+    options: Sequence[str],
 ) -> None:
     obj = out.with_suffix(".o")
     run_tool(["as", "--64" if long else "--32", *symbols, "-o", str(obj), str(source)])
@@ -84,7 +92,7 @@ def _link(
 
 
 def run_tool(words: Sequence[str]) -> None:
-    """Run the assembler, the linker, a compiler or make; what goes wrong is the grader's trouble."""
+    """Run an assembler, a compiler or make; what goes wrong is the grader's trouble."""
     program = tool(words[0])
     try:
         done = subprocess.run(

@@ -5,7 +5,8 @@ Every guest must
 
 - give the right answers, in order, each by an OUT that stands in its own code;
 - end as it should, and not be entered again after that;
-- have been executed: as many instructions of its image as bare, all of them inside VMs (see evidence.py).
+- have been executed: as many instructions of its image as bare, all of them inside VMs (see
+  evidence.py).
 
 The first thing that is wrong is what the student is told, with the exits that led to it.
 """
@@ -78,7 +79,8 @@ def judge(test: Test, subjects: Sequence[Subject], seen: Seen) -> Judgement:
 def _first_problem(subjects: Sequence[Subject], seen: Seen) -> _Problem | None:
     exits = seen.trace.exits
     if seen.crashed:
-        return _Problem(f"QEMU itself died (signal {-(seen.code or 0)}) of what happened in it.", exits)
+        died = f"QEMU itself died (signal {-(seen.code or 0)}) of what happened in it."
+        return _Problem(died, exits)
     if not seen.trace.runs:
         return _Problem("No guest was entered: there was no VMRUN." + _how_it_ended(seen), [])
     for subject in subjects:
@@ -94,7 +96,9 @@ def _exits_of(subject: Subject, exits: Sequence[Exit]) -> list[Exit]:
     return [exit for exit in exits if subject.low <= exit.rip < subject.high]
 
 
-def _problem_of(subject: Subject, exits: Sequence[Exit], seen: Seen, alone: bool) -> _Problem | None:
+def _problem_of(
+    subject: Subject, exits: Sequence[Exit], seen: Seen, alone: bool
+) -> _Problem | None:
     if not exits:
         return _Problem("The guest was entered, but never came to an exit in its own code.", exits)
     if subject.end == ANY:
@@ -109,7 +113,7 @@ def _problem_of(subject: Subject, exits: Sequence[Exit], seen: Seen, alone: bool
 def _refusal(exits: Sequence[Exit]) -> _Problem | None:
     for index, event in enumerate(exits):
         if event.code & 0xFFFFFFFF == 0xFFFFFFFF:
-            message = "VMRUN refused the VMCB (exit code -1): its contents break a rule of the manual."
+            message = "VMRUN refused the VMCB (exit code -1): it breaks a rule of the manual."
             return _Problem(message, exits[: index + 1])
     return None
 
@@ -150,7 +154,9 @@ def _difference(subject: Subject, said: Sequence[int], index: int) -> str:
     answer, first = found
     number = subject.answers.index(answer) + 1
     heard = "".join(f"{nibble:x}" for nibble in said[first : first + answer.nibbles])
-    seen = f"0x{heard}" if len(heard) == answer.nibbles else f"0x{heard}…, then none" if heard else "nothing"
+    seen = f"0x{heard}" if heard else "nothing"
+    if heard and len(heard) < answer.nibbles:
+        seen += "…, then none"
     return (
         f"Answer {number} of {len(subject.answers)}, {answer.name}: "
         f"expected {answer.expected:#0{answer.nibbles + 2}x}, seen {seen}."
@@ -169,8 +175,8 @@ def _end_problem(
         if not ends:
             inside = alone and seen.trace.runs[-1].exit is None
             why = ": it went to the machine itself, without an exit" if inside else ""
-            message = f"All answers are right, but the guest's OUT to port {PORT_EXIT:#x} was not seen{why}."
-            return _Problem(message + _how_it_ended(seen), exits)
+            message = f"the guest's OUT to port {PORT_EXIT:#x} was not seen{why}."
+            return _Problem("All answers are right, but " + message + _how_it_ended(seen), exits)
         after = exits[ends[0] + 1 :]
     else:
         if all(event.code != subject.last_code for event in exits):
@@ -193,7 +199,8 @@ def _machine_problem(subjects: Sequence[Subject], seen: Seen) -> _Problem | None
     if seen.status is None:
         return _Problem("All answers are right, but then:" + _how_it_ended(seen), exits)
     if seen.status != 0 and all(subject.end == "exit" for subject in subjects):
-        return _Problem(f"All answers are right, but Casita ended with status {seen.status}.", exits)
+        message = f"All answers are right, but Casita ended with status {seen.status}."
+        return _Problem(message, exits)
     return _count_problem(subjects, seen)
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Runs QEMU for the grader: one start, with bounds on everything, and the evidence it leaves in files.
+"""Runs QEMU for the grader: one start, with bounds on everything, and its evidence in files.
 
-`engines` runs machines for people and lets them take their time; here software runs that may do anything.
-The command line is theirs all the same, so that what is graded is what `make run` runs.
+`engines` runs machines for people and lets them take their time; here software runs that may do
+anything. The command line is theirs all the same, so that what is graded is what `make run` runs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from engines.qemu import command
 from . import contain
 from .evidence import Counts, Trace, parse_counts, parse_trace, read
 
-# Of any file that QEMU writes: half a million exits. (It ignores SIGXFSZ, and what is too much is lost.)
+# Of any file that QEMU writes: half a million exits. It ignores SIGXFSZ; what is too much is lost.
 _LOG_BYTES = 64 << 20
 # Bare, every write to a port is logged, of string I/O too. These guests are our own.
 _BARE_LOG_BYTES = 512 << 20

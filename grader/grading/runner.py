@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Runs a test on an image of Casita: prepares its guests, starts the machine, has the evidence judged.
+"""Runs a test on an image of Casita: prepares its guests, starts the machine, has it judged.
 
     prepared = prepare(lab, lab.tests, seed, directory)
     result = run_test(test, image, prepared, folder)
 
-prepare() makes the guests for a seed and runs each bare, which says what is right. All of it depends on
-lab and seed only. run_test() may be called from several threads. (Seconds: see the docstring of
-tests/grader/test_runner.py.)
+prepare() makes the guests for a seed and runs each bare, which says what is right. All of it
+depends on lab and seed only. run_test() may be called from several threads. A run takes 0.11
+to 0.22 seconds on an idle machine with two processors; lab 1 is prepared in one second.
 """
 
 from __future__ import annotations
@@ -58,12 +58,14 @@ def prepare(lab: Lab, tests: Sequence[Test], seed: int, directory: Path) -> Prep
         folder.mkdir()
         if test.kind == "program":
             made = generate(test, seed, lab.folder)
-            return tuple(_program(test, g, i, len(made), folder, plugin) for i, g in enumerate(made))
+            count = len(made)
+            return tuple(_program(test, g, i, count, folder, plugin) for i, g in enumerate(made))
         if test.kind == "guest":
             return (_fixed(test, fixed[test.run], folder, plugin),)
         if test.kind == "tour":
             return ()
-        raise CasitaError(f"test {test.name}: kind {test.kind} is unknown; there are program, guest, tour")
+        there_are = "there are program, guest and tour"
+        raise CasitaError(f"test {test.name}: kind {test.kind} is unknown; {there_are}")
 
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         for test, subjects in zip(tests, pool.map(one, tests)):
@@ -191,7 +193,7 @@ def run_test(test: Test, image: Path, prepared: Prepared, directory: Path) -> Te
 
 
 def commands(test: Test, image: Path, prepared: Prepared, directory: Path) -> dict[str, list[str]]:
-    """How a person runs just this, in `directory`: as it is graded, and waiting for GDB at port 1234."""
+    """How a person runs just this: as it is graded, and waiting for GDB at port 1234."""
     if test.kind == "tour":
         return {"qemu": tour.arguments_of(test, image, prepared.seed)}
     del directory

@@ -11,7 +11,9 @@ from common import CasitaError
 from .programs.asm import Answer
 
 # OUT with any prefixes, and its forms with an immediate port (APM vol. 3 OUT, §1.2)
-_OUT = re.compile(rb"[\x66\x67\x26\x2e\x36\x3e\x64\x65\xf0\xf2\xf3\x40-\x4f]*[\xe6\xe7\xee\xef]", re.S)
+_OUT = re.compile(
+    rb"[\x66\x67\x26\x2e\x36\x3e\x64\x65\xf0\xf2\xf3\x40-\x4f]*[\xe6\xe7\xee\xef]", re.S
+)
 
 
 @dataclass(frozen=True)

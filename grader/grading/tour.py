@@ -10,11 +10,11 @@ What is right is in the test, because it follows from the processor that the mac
 
 or one of several, which the seed picks:
 
-    options = { cases = [{ cpu = "max", lines = ["…"] }, { cpu = "max,-svm", lines = ["…", "…"] }] }
+    options = { cases = [{ cpu = "max", lines = ["…"] }, { cpu = "max,-svm", lines = ["…"] }] }
 
 In QEMU the seed also changes what must not matter: the width of physical addresses, features of no
-concern here. Each of the lines must be on the serial line, once, and no other of this kind. Here, what
-the image prints does count: there is no guest yet whose exits could tell.
+concern here. Each of the lines must be on the serial line, once, and no other of this kind. Here,
+what the image prints does count: there is no guest yet whose exits could tell.
 """
 
 from __future__ import annotations
@@ -33,8 +33,13 @@ from .model import Test, TestResult, Verdict
 _SECONDS = 20.0
 _BOCHS_SECONDS = 40.0
 _MEM = 128  # MiB
-_KINDS = (b"casita: AMD SVM", b"casita: no AMD SVM", b"casita: Intel VT-x", b"casita: no Intel VT-x")
-_IRRELEVANT = ("-avx", "-avx2", "-rdrand", "-rdseed", "-sse4a", "-3dnow", "-mmxext", "-smap", "-adx", "-pku")
+_KINDS = tuple(
+    b"casita: " + what for what in (b"AMD SVM", b"no AMD SVM", b"Intel VT-x", b"no Intel VT-x")
+)
+_IRRELEVANT = (
+    *("-avx", "-avx2", "-rdrand", "-rdseed", "-sse4a"),
+    *("-3dnow", "-mmxext", "-smap", "-adx", "-pku"),
+)
 _COLUMNS = 160
 
 
@@ -93,7 +98,8 @@ def run_tour(test: Test, image: Path, seed: int, plugin: Path, directory: Path) 
         message = f"On {case.cpu}: it did not come to its end ({limit}). {problem}".rstrip()
         return _result(test, Verdict.LIMIT, message, case, serial, seconds)
     verdict = Verdict.FAIL if problem else Verdict.PASS
-    return _result(test, verdict, f"On {case.cpu}: {problem}" if problem else "", case, serial, seconds)
+    message = f"On {case.cpu}: {problem}" if problem else ""
+    return _result(test, verdict, message, case, serial, seconds)
 
 
 def compare(wanted: Sequence[bytes], serial: bytes) -> str:

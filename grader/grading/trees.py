@@ -134,9 +134,9 @@ def git_ok(
 def cached(cache: str, key: str, make: Callable[[Path], None]) -> Path:
     """The folder of that key; make() fills an empty one if it is not there yet. Other graders wait."""
     folder = CACHE / cache / key
-    with _locked(CACHE / f"{cache}.lock"):
+    with locked(CACHE / f"{cache}.lock"):
         if folder.is_dir():
-            os.utime(folder)  # used: see _prune()
+            os.utime(folder)  # used: see prune()
             return folder
         folder.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(dir=CACHE, prefix="new-"))
@@ -145,7 +145,7 @@ def cached(cache: str, key: str, make: Callable[[Path], None]) -> Path:
             fresh.rename(folder)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
-        _prune(folder.parent)
+        prune(folder.parent, _KEPT)
     return folder
 
 
@@ -203,16 +203,17 @@ def _git_root(*words: str) -> bytes:
     return done.stdout
 
 
-def _prune(folder: Path) -> None:
-    """Let go of what nobody needed for long."""
-    entries = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in entries[_KEPT:]:
+def prune(folder: Path, kept: int) -> None:
+    """Let go of what nobody needed for long, but for the last so many."""
+    entries = sorted(folder.glob("*/"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in entries[kept:]:
         if time.time() - path.stat().st_mtime > _DAY:
             shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Alone, among all graders that use the file as a lock."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

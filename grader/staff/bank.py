@@ -49,7 +49,7 @@ class Wrong:
 def read_wrong(path: Path, lab: Lab) -> Wrong:
     """Read one patch file; CasitaError if its header is not as it should be."""
     content = path.read_bytes()
-    start = re.search(rb"^(diff --git |--- )", content, re.MULTILINE)
+    start = re.search(rb"^(diff |--- )", content, re.MULTILINE)
     if not start:
         raise CasitaError(f"{path}: there is no diff in it")
     header = content[: start.start()].decode(errors="replace")

@@ -72,8 +72,9 @@ void say(const char *fmt, ...)
 }
 
 /*
- * With a seed, what leaves as nibbles is mixed with a stream that only this seed has: so answers that
- * were once seen say nothing about the next seed's. (The generator is that of Numerical Recipes.)
+ * With a seed, what leaves as nibbles is mixed with a stream that only this seed has: so answers
+ * that were once seen say nothing about the next seed's. (The generator is that of Numerical
+ * Recipes.)
  */
 static unsigned mixed(unsigned nibble)
 {

@@ -44,8 +44,9 @@ void guest(void);
 extern u32 boot_magic, boot_info;
 
 /*
- * A grader builds the guests anew for each seed (-DGUEST_SEED=n): then probes start with other values
- * in the registers (probe.c), and answers leave mixed with a stream (answer.c). 0: none of that.
+ * A grader builds the guests anew for each seed (-DGUEST_SEED=n): then probes start with other
+ * values in the registers (probe.c), and answers leave mixed with a stream (answer.c). 0: none of
+ * that.
  */
 #ifndef GUEST_SEED
 #define GUEST_SEED 0

@@ -63,7 +63,9 @@ struct state {
 	reg_t cr2;
 };
 
-/** state_new() - distinct values in all registers (other ones with each GUEST_SEED), flags clear, ring 0. */
+/**
+ * state_new() - distinct values in all registers, others with each GUEST_SEED; flags clear, ring 0.
+ */
 struct state state_new(void);
 
 /** state_new_user() - the same, for ring 3. */

@@ -64,6 +64,16 @@ void svm_decode_event(u64 word, struct event *event)
 }
 
 /*
+ * QEMU calls an interrupt from the virtual pin an exception when its delivery is cut short. There are
+ * no exceptions above 31; below, it is the vector that we offered.
+ */
+static bool taken_from_pin(struct vcpu *vcpu, const struct event *event)
+{
+	return event->kind == EVENT_EXCEPTION &&
+	       (event->vector > 31 || (vcpu->offered == event->vector && !event->has_error));
+}
+
+/*
  * The exit cut an event's delivery short (APM vol. 2 §15.7.2): a fault on the guest's IDT, stack or
  * TSS.
  */
@@ -71,8 +81,9 @@ static __slow void decode_interrupted(struct vcpu *vcpu, const struct vmcb *vmcb
 {
 	vcpu->requests |= REQUEST_IRQ;
 	exit->interrupted.valid = true;
-	exit->interrupted.is_irq = (vmcb->exit_int_info & SVM_EVENT_TYPE) == SVM_EVENT_INTR;
 	svm_decode_event(vmcb->exit_int_info, &exit->interrupted.event);
+	exit->interrupted.is_irq = (vmcb->exit_int_info & SVM_EVENT_TYPE) == SVM_EVENT_INTR ||
+				   taken_from_pin(vcpu, &exit->interrupted.event);
 	exit->interrupted.event.address = vmcb->cr2;
 }
 

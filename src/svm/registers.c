@@ -21,9 +21,10 @@ static const u16 seg_offset[SEG_COUNT] = {
 	[SEG_LDTR] = offsetof(struct vmcb, ldtr), [SEG_TR] = offsetof(struct vmcb, tr),
 };
 
-static u64 *reg_at(struct vcpu *vcpu, enum vreg reg)
+void svm_registers_init(struct svm_vcpu *s)
 {
-	return (u64 *)((char *)vmcb_of(vcpu) + reg_offset[reg]);
+	for (enum vreg i = 0; i < VREG_COUNT; i++)
+		s->reg[i] = (u64 *)((char *)s->vmcb + reg_offset[i]);
 }
 
 static struct segment *seg_at(struct vcpu *vcpu, enum seg seg)
@@ -35,21 +36,42 @@ static struct segment *seg_at(struct vcpu *vcpu, enum seg seg)
  * The guest must not see EFER.SVME, which must be set while it runs. LMA always is what LME and CR0.PG
  * make it, so that is what is told: Bochs has cleared it already when it exits for a write of CR0.PG.
  */
-static u64 guest_efer(const struct vmcb *vmcb)
+static u64 guest_efer(const struct svm_vcpu *s)
 {
-	u64 lma = vmcb->efer & EFER_LME && vmcb->cr0 & CR0_PG ? EFER_LMA : 0;
+	u64 efer = *s->reg[VREG_EFER];
+	u64 lma = efer & EFER_LME && *s->reg[VREG_CR0] & CR0_PG ? EFER_LMA : 0;
 
-	return (vmcb->efer & ~(EFER_SVME | EFER_LMA)) | lma;
+	return (efer & ~(EFER_SVME | EFER_LMA)) | lma;
 }
 
 u64 svm_get(struct vcpu *vcpu, enum vreg reg)
 {
-	return reg == VREG_EFER ? guest_efer(vmcb_of(vcpu)) : *reg_at(vcpu, reg);
+	const struct svm_vcpu *s = svm_of(vcpu);
+
+	return reg == VREG_EFER ? guest_efer(s) : *s->reg[reg];
 }
 
 void svm_set(struct vcpu *vcpu, enum vreg reg, u64 value)
 {
-	*reg_at(vcpu, reg) = reg == VREG_EFER ? value | EFER_SVME : value;
+	*svm_of(vcpu)->reg[reg] = reg == VREG_EFER ? value | EFER_SVME : value;
+}
+
+void svm_set_paging(struct vcpu *vcpu, const struct paging_regs *real)
+{
+	struct svm_vcpu *s = svm_of(vcpu);
+	struct vmcb *vmcb = s->vmcb;
+
+	if (s->reg[VREG_CR0] == &vmcb->cr0) {
+		s->seen = (struct paging_regs){vmcb->cr0, vmcb->cr3, vmcb->cr4, vmcb->efer};
+		s->reg[VREG_CR0] = &s->seen.cr0;
+		s->reg[VREG_CR3] = &s->seen.cr3;
+		s->reg[VREG_CR4] = &s->seen.cr4;
+		s->reg[VREG_EFER] = &s->seen.efer;
+	}
+	vmcb->cr0 = real->cr0;
+	vmcb->cr3 = real->cr3;
+	vmcb->cr4 = real->cr4;
+	vmcb->efer = real->efer | EFER_SVME;
 }
 
 void svm_get_seg(struct vcpu *vcpu, enum seg seg, struct segment *out)
@@ -91,12 +113,13 @@ u8 svm_get_cpl(struct vcpu *vcpu)
 
 void svm_get_walk(struct vcpu *vcpu, struct walk_regs *regs)
 {
-	const struct vmcb *vmcb = vmcb_of(vcpu);
+	const struct svm_vcpu *s = svm_of(vcpu);
+	const struct vmcb *vmcb = s->vmcb;
 
-	regs->cr0 = vmcb->cr0;
-	regs->cr3 = vmcb->cr3;
-	regs->cr4 = vmcb->cr4;
-	regs->efer = guest_efer(vmcb);
+	regs->cr0 = *s->reg[VREG_CR0];
+	regs->cr3 = *s->reg[VREG_CR3];
+	regs->cr4 = *s->reg[VREG_CR4];
+	regs->efer = guest_efer(s);
 	regs->rflags = vmcb->rflags;
 	regs->cpl = vmcb->cpl;
 	regs->phys_bits = vcpu->vm->phys_bits;

@@ -153,6 +153,7 @@ static const struct cpu_ops svm_ops = {
 #endif
 	.flush = svm_flush,
 	.set_nested_root = svm_set_nested_root,
+	.set_paging = svm_set_paging,
 	.intercept = svm_intercept,
 	.pass_msr = svm_pass_msr,
 	.set_tsc_offset = svm_set_tsc_offset,

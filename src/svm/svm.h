@@ -27,6 +27,12 @@ struct svm_vcpu {
 	u64 asid_generation; /* which round of ASIDs ours is from; 0: has none */
 	bool checked;	     /* svm_check_vmcb() has seen it before its first entry */
 	u64 shadow_rip;	     /* where an interrupt shadow was seen last */
+	/*
+	 * Where each register of the guest is: in the VMCB; but under shadow paging those of struct
+	 * paging_regs are here, for the VMCB has the ones that the processor runs the guest with.
+	 */
+	u64 *reg[VREG_COUNT];
+	struct paging_regs seen;
 };
 
 /* I/O and MSR permission maps, one set a VM (permission.c). */

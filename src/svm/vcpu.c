@@ -3,7 +3,7 @@
 #include "host/host.h"
 #include "lib/errno.h"
 #include "lib/lab.h"
-#include "svm/svm.h"
+#include "svm/registers.h"
 
 /*
  * What a guest must never do by itself. VMRUN's own intercept is not a choice: the processor
@@ -93,6 +93,7 @@ int svm_vcpu_create(struct vcpu *vcpu)
 	s->vmcb = pages_alloc_zero(sizeof(*s->vmcb), PAGE_SIZE);
 	if (!s->vmcb)
 		return -ENOMEM;
+	svm_registers_init(s);
 	set_intercepts(s->vmcb);
 	set_reset_state(s->vmcb);
 	s->vmcb->iopm = ptr_hpa(svm->iopm).a;

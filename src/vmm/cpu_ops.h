@@ -53,6 +53,11 @@ enum intercept {
 	INTERCEPT_COUNT = INTERCEPT_EXCEPTION + 32
 };
 
+/* The registers that paging depends on. */
+struct paging_regs {
+	u64 cr0, cr3, cr4, efer;
+};
+
 struct cpu_ops {
 	const char *name;
 
@@ -107,6 +112,12 @@ struct cpu_ops {
 	void (*flush)(struct vcpu *vcpu);
 	/* Physical address of the nested page table that translates the guest's memory. */
 	void (*set_nested_root)(struct vcpu *vcpu, hpa_t root);
+	/*
+	 * Shadow paging: run the guest with these registers instead of those that it believes in.
+	 * From the first call on get, set and get_walk speak of the guest's own, which the processor
+	 * never sees; their reads and writes must be intercepted where the two differ.
+	 */
+	void (*set_paging)(struct vcpu *vcpu, const struct paging_regs *real);
 	void (*intercept)(struct vcpu *vcpu, enum intercept what, bool on);
 	/* Let the guest touch an MSR without an exit (or no longer). */
 	void (*pass_msr)(struct vm *vm, u32 msr, bool read, bool write);

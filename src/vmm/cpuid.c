@@ -10,6 +10,7 @@
 #include "lib/errno.h"
 #include "lib/lab.h"
 #include "lib/string.h"
+#include "vmm/paging_ops.h"
 #include "vmm/vcpu.h"
 
 #define LEAF_CASITA	0x40000000 /* 0x40000000-0x400000ff: ours */
@@ -25,6 +26,7 @@
 #define LEAF1_ECX                                                                               \
 	(BIT(0) | BIT(1) | BIT(9) | BIT(12) | BIT(13) | BIT(17) | BIT(19) | BIT(20) | BIT(22) | \
 	 BIT(23) | BIT(25) | BIT(26) | BIT(28) | BIT(29) | BIT(30))
+#define LEAF1_ECX_PCID	     BIT(17)
 #define LEAF1_ECX_OSXSAVE    BIT(27)
 #define LEAF1_ECX_HYPERVISOR BIT(31)
 /* FPU VME DE PSE TSC MSR PAE CX8 SEP MTRR PGE CMOV PAT PSE36 CLFSH MMX FXSR SSE SSE2 SS */
@@ -36,6 +38,7 @@
  * its memory would not heed. EDX: FSRM.
  */
 #define LEAF7_EBX	     0xf1bf07a9
+#define LEAF7_EBX_INVPCID    BIT(10)
 #define LEAF7_ECX	     0x00405f46
 #define LEAF7_EDX	     BIT(4)
 /* Leaf 0xd: x87, SSE, AVX, AVX-512; XSAVEOPT, XSAVEC, XGETBV(1); no XSAVES, which needs an MSR. */
@@ -85,6 +88,12 @@ static struct cpuid_regs hypervisor_leaf(u32 leaf)
 	return r;
 }
 
+/* See struct paging_ops. */
+static bool software_tlb(const struct vm *vm)
+{
+	return vm->paging && vm->paging->page_fault;
+}
+
 /* What depends on the guest's own state, or must agree with what the tables hide. */
 static void adjust(struct vcpu *vcpu, u32 leaf, u32 subleaf, struct cpuid_regs *r)
 {
@@ -93,6 +102,8 @@ static void adjust(struct vcpu *vcpu, u32 leaf, u32 subleaf, struct cpuid_regs *
 		r->eax = min(r->eax, (u32)LEAF_MAX_BASIC);
 		break;
 	case 1:
+		if (software_tlb(vcpu->vm))
+			r->ecx &= ~LEAF1_ECX_PCID;
 		r->ecx |= LEAF1_ECX_HYPERVISOR;
 		if (vcpu_get(vcpu, VREG_CR4) & CR4_OSXSAVE)
 			r->ecx |= LEAF1_ECX_OSXSAVE;
@@ -100,6 +111,8 @@ static void adjust(struct vcpu *vcpu, u32 leaf, u32 subleaf, struct cpuid_regs *
 	case 7:
 		if (subleaf)
 			memset(r, 0, sizeof(*r));
+		else if (software_tlb(vcpu->vm))
+			r->ebx &= ~LEAF7_EBX_INVPCID;
 		break;
 	case 0xd:
 		if (subleaf == 0) {

@@ -9,6 +9,7 @@
 #include "lib/errno.h"
 #include "lib/lab.h"
 #include "vmm/inject.h"
+#include "vmm/paging_ops.h"
 #include "vmm/vcpu.h"
 
 #define CR0_DEFINED                                                                                \
@@ -19,6 +20,16 @@
 /* A change of one of these makes cached translations wrong (APM vol. 2 §5.5.2). */
 #define CR0_TRANSLATION (CR0_PG | CR0_WP | CR0_PE)
 #define CR4_TRANSLATION (CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP)
+
+void paging_registers_written(struct vcpu *vcpu, bool translation)
+{
+	const struct paging_ops *paging = vcpu->vm->paging;
+
+	if (paging && paging->registers_written)
+		paging->registers_written(vcpu);
+	else if (translation)
+		cpu->flush(vcpu);
+}
 
 /* APM vol. 2 §3.1.1 and, for entering and leaving long mode, §14.6. */
 static int guest_write_cr0(struct vcpu *vcpu, u64 value)
@@ -45,8 +56,7 @@ static int guest_write_cr0(struct vcpu *vcpu, u64 value)
 		vcpu_set(vcpu, VREG_EFER, efer & ~EFER_LMA);
 	}
 	vcpu_set(vcpu, VREG_CR0, value);
-	if ((old ^ value) & CR0_TRANSLATION)
-		cpu->flush(vcpu);
+	paging_registers_written(vcpu, (old ^ value) & CR0_TRANSLATION);
 	return 0;
 #else
 	/*
@@ -79,7 +89,7 @@ static int guest_write_cr3(struct vcpu *vcpu, u64 value)
 	if (value >> vcpu->vm->phys_bits)
 		return -EPERM;
 	vcpu_set(vcpu, VREG_CR3, value);
-	cpu->flush(vcpu);
+	paging_registers_written(vcpu, true);
 	return 0;
 }
 
@@ -126,8 +136,7 @@ static int guest_write_cr4(struct vcpu *vcpu, u64 value)
 	vcpu_set(vcpu, VREG_CR4, value);
 	if ((old ^ value) & CR4_OSXSAVE)
 		cpuid_refresh(vcpu);
-	if ((old ^ value) & CR4_TRANSLATION)
-		cpu->flush(vcpu);
+	paging_registers_written(vcpu, (old ^ value) & CR4_TRANSLATION);
 	return 0;
 }
 

@@ -8,7 +8,6 @@
 #include "lib/lab.h"
 #include "vmm/inject.h"
 #include "vmm/irq.h"
-#include "vmm/paging_ops.h"
 #include "vmm/vcpu.h"
 
 /* HLT: sleep until an interrupt, or an exception that stepping over it raises. */
@@ -27,36 +26,14 @@ static int halt(struct vcpu *vcpu, const struct exit *exit)
 #endif
 }
 
-/*
- * The guest touched memory that has no translation: the paging mode's business, or a device's. If
- * it was not the instruction that did it, there is nothing that we could do in its place.
- */
-static __slow int memory_fault(struct vcpu *vcpu, const struct exit *exit)
-{
-	unsigned long long gpa = exit->memory.gpa.a;
-	int err = vcpu->vm->paging->fault(vcpu, exit);
-
-	if (err != -ENOENT)
-		return err;
-	if (exit->memory.table_walk)
-		return vm_fail(vcpu->vm, -EFAULT,
-			       "its page tables are at %#llx, where it has no RAM", gpa);
-	if (exit->interrupted.valid)
-		return vm_fail(vcpu->vm, -EFAULT,
-			       "vector %u needs %#llx for its delivery, where there is no RAM",
-			       exit->interrupted.event.vector, gpa);
-	return vcpu_mmio_exit(vcpu, exit);
-}
-
 /* An exception that we asked to see and that is the guest's own after all: give it to the guest. */
 static __slow int reflect(struct vcpu *vcpu, const struct exit *exit)
 {
 	if (exit->exception.vector == VEC_MC)
 		panic("the machine reports a hardware error (#MC)");
 	if (exit->exception.vector == VEC_PF)
-		vcpu_page_fault(vcpu, GVA(exit->exception.address), exit->exception.error);
-	else
-		vcpu_exception(vcpu, exit->exception.vector, exit->exception.error);
+		return vcpu_page_fault_exit(vcpu, exit);
+	vcpu_exception(vcpu, exit->exception.vector, exit->exception.error);
 	return 0;
 }
 
@@ -106,15 +83,16 @@ static int handle(struct vcpu *vcpu, const struct exit *exit)
 	case EXIT_CR_WRITE:
 		return vcpu_cr_exit(vcpu, exit);
 	case EXIT_MEMORY:
-		return memory_fault(vcpu, exit);
+		return vcpu_memory_exit(vcpu, exit);
 	case EXIT_EXCEPTION:
 		return reflect(vcpu, exit);
 	case EXIT_HYPERCALL:
 		return vcpu_hypercall_exit(vcpu, exit);
 	case EXIT_HLT:
 		return halt(vcpu, exit);
-	case EXIT_INVD:	  /* caches are coherent here: nothing to write back or drop */
-	case EXIT_INVLPG: /* nested paging: the processor's business, so nobody asked to see it */
+	case EXIT_INVLPG:
+		return vcpu_invlpg_exit(vcpu, exit);
+	case EXIT_INVD: /* caches are coherent here: nothing to write back or drop */
 		return vcpu_skip(vcpu, exit);
 	case EXIT_RDPMC: /* no performance counters here, so no number is a right one */
 		vcpu_exception(vcpu, VEC_GP, 0);
@@ -137,10 +115,11 @@ static int handle(struct vcpu *vcpu, const struct exit *exit)
 	 *	EXIT_INTERRUPT		the machine has one for us: REQUEST_HOST
 	 *	EXIT_WINDOW		nothing
 	 *	EXIT_CPUID, EXIT_IO, EXIT_RDMSR and EXIT_WRMSR, EXIT_CR_READ and EXIT_CR_WRITE,
-	 *	EXIT_HYPERCALL		vcpu_cpuid_exit() and its neighbours in vcpu.h
-	 *	EXIT_MEMORY, EXIT_EXCEPTION, EXIT_HLT, EXIT_SHUTDOWN, EXIT_REFUSED
+	 *	EXIT_HYPERCALL, EXIT_MEMORY, EXIT_INVLPG
+	 *				vcpu_cpuid_exit() and its neighbours in vcpu.h
+	 *	EXIT_EXCEPTION, EXIT_HLT, EXIT_SHUTDOWN, EXIT_REFUSED
 	 *				the functions above
-	 *	EXIT_INVD, EXIT_INVLPG	nothing needs to be done: vcpu_skip()
+	 *	EXIT_INVD		nothing needs to be done: vcpu_skip()
 	 *	EXIT_RDPMC		#GP(0)
 	 *	EXIT_FORBIDDEN		undefined()
 	 *	everything else		unknown()

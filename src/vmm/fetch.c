@@ -13,6 +13,7 @@
 #include "lib/lab.h"
 #include "lib/string.h"
 #include "vmm/inject.h"
+#include "vmm/paging_ops.h"
 #include "vmm/vcpu.h"
 
 /* The linear address of an instruction: 64-bit code has no CS base (APM vol. 2 §4.5.3). */
@@ -167,6 +168,12 @@ int vcpu_skip(struct vcpu *vcpu, const struct exit *exit)
 #endif
 }
 
+void vcpu_ram_written(struct vm *vm, gpa_t gpa)
+{
+	if (vm->paging && vm->paging->ram_written)
+		vm->paging->ram_written(vm, gpa);
+}
+
 /* The part of an access that lies in one page: how long it is, and where. */
 static int translate_part(struct vcpu *vcpu, enum seg seg, gva_t gva, u64 size, u32 access, u64 *n,
 			  void **p)
@@ -178,7 +185,11 @@ static int translate_part(struct vcpu *vcpu, enum seg seg, gva_t gva, u64 size, 
 	if (err)
 		return vcpu_walk_failed(vcpu, gva, seg, err, &walk);
 	*p = vm_ptr(vcpu->vm, walk.gpa, *n);
-	return *p ? 0 : -EFAULT;
+	if (!*p)
+		return -EFAULT;
+	if (access & WALK_WRITE)
+		vcpu_ram_written(vcpu->vm, walk.gpa);
+	return 0;
 }
 
 int vcpu_probe(struct vcpu *vcpu, enum seg seg, u64 offset, u64 size, u32 access)
@@ -213,16 +224,25 @@ int vcpu_access(struct vcpu *vcpu, enum seg seg, u64 offset, void *buffer, u64 s
 	return 0;
 }
 
-int vcpu_operand(struct vcpu *vcpu, const struct insn *insn, void *buffer, u64 size, u32 access)
+static u64 operand_offset(struct vcpu *vcpu, const struct insn *insn)
 {
-	enum seg seg = insn_segment(insn);
 	u64 gpr[GPR_COUNT];
-	u64 offset;
-	int err;
 
 	memcpy(gpr, vcpu->gpr, sizeof(gpr));
 	gpr[GPR_RSP] = vcpu_get(vcpu, VREG_RSP);
-	offset = insn_address(insn, gpr, vcpu_get(vcpu, VREG_RIP));
-	err = vcpu_probe(vcpu, seg, offset, size, access); /* all of it or nothing */
+	return insn_address(insn, gpr, vcpu_get(vcpu, VREG_RIP));
+}
+
+gva_t vcpu_operand_address(struct vcpu *vcpu, const struct insn *insn)
+{
+	return vcpu_linear(vcpu, insn_segment(insn), operand_offset(vcpu, insn));
+}
+
+int vcpu_operand(struct vcpu *vcpu, const struct insn *insn, void *buffer, u64 size, u32 access)
+{
+	enum seg seg = insn_segment(insn);
+	u64 offset = operand_offset(vcpu, insn);
+	int err = vcpu_probe(vcpu, seg, offset, size, access); /* all of it or nothing */
+
 	return err ? err : vcpu_access(vcpu, seg, offset, buffer, size, access);
 }

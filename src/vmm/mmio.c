@@ -34,6 +34,8 @@ static void access_part(struct vm *vm, gpa_t gpa, u8 *bytes, u64 n, bool write)
 	if (r && r->kind == MEM_RAM) {
 		void *p = vm_ptr(vm, gpa, n);
 
+		if (write)
+			vcpu_ram_written(vm, gpa);
 		memcpy(write ? p : bytes, write ? bytes : p, n);
 	} else if (r) {
 		for (u64 i = 0; i < n; i += step)

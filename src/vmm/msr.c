@@ -10,6 +10,7 @@
 #include "lib/errno.h"
 #include "lib/lab.h"
 #include "vmm/inject.h"
+#include "vmm/paging_ops.h"
 #include "vmm/vcpu.h"
 
 /* ---- EFER: APM vol. 2 §3.1.7 ------------------------------------------------------------------
@@ -41,8 +42,8 @@ static int write_efer(struct vcpu *vcpu, u64 value)
 	/* LMA is the processor's to set; what is written there does not count. */
 	value = (value & ~EFER_LMA) | (old & EFER_LMA);
 	vcpu_set(vcpu, VREG_EFER, value);
-	if ((old ^ value) & EFER_NXE)
-		cpu->flush(vcpu); /* translations were cached under the other meaning of bit 63 */
+	/* translations were cached under the other meaning of bit 63 */
+	paging_registers_written(vcpu, (old ^ value) & EFER_NXE);
 	return 0;
 #else
 	/*

@@ -32,7 +32,30 @@ struct paging_ops {
 	 * -ENOENT, there is no RAM at that address (MMIO or a hole); another errno stops the VM.
 	 */
 	int (*fault)(struct vcpu *vcpu, const struct exit *exit);
+
+	/*
+	 * The rest is for a mode that keeps translations in software; NULL where the processor sees
+	 * to it all. Such a mode has no PCIDs to offer, nor the instruction that names one, so the
+	 * guest's CPUID shows neither if there is a page_fault().
+	 */
+
+	/* The guest, or whoever starts it, has written CR0, CR3, CR4 or EFER: forget what the
+	 * manual says that this makes the processor forget. */
+	void (*registers_written)(struct vcpu *vcpu);
+	/* INVLPG. */
+	void (*invlpg)(struct vcpu *vcpu, gva_t gva);
+	/* We ourselves wrote guest RAM in the guest's place, where page tables may be. */
+	void (*ram_written)(struct vm *vm, gpa_t gpa);
+	/*
+	 * #PF, seen before the guest sees it. Return: 0, it has been dealt with or given to the
+	 * guest; -ENOENT, the access is right and at @gpa, where there is no RAM; another errno
+	 * stops the VM.
+	 */
+	int (*page_fault)(struct vcpu *vcpu, const struct exit *exit, gpa_t *gpa);
 };
+
+/** paging_registers_written() - after a write that changes what addresses mean, if @translation. */
+void paging_registers_written(struct vcpu *vcpu, bool translation);
 
 SET_DECLARE(paging_modes, const struct paging_ops);
 #define PAGING_MODE(object) SET_ADD(paging_modes, const struct paging_ops, object)

@@ -47,6 +47,10 @@ int vcpu_translate(struct vcpu *vcpu, gva_t gva, u32 access, struct walk *walk);
  * Return: -EAGAIN, the guest has the fault; -ENODEV, the VM cannot go on.
  */
 int vcpu_walk_failed(struct vcpu *vcpu, gva_t gva, enum seg seg, int err, const struct walk *walk);
+
+int vcpu_memory_exit(struct vcpu *vcpu, const struct exit *exit);     /* memory_exit.c */
+int vcpu_page_fault_exit(struct vcpu *vcpu, const struct exit *exit); /* memory_exit.c */
+int vcpu_invlpg_exit(struct vcpu *vcpu, const struct exit *exit);     /* memory_exit.c */
 #else /* a guest without page tables of its own: a virtual address is a physical one */
 static inline int vcpu_translate(struct vcpu *vcpu, gva_t gva, u32 access, struct walk *walk)
 {
@@ -59,6 +63,20 @@ static inline int vcpu_walk_failed(struct vcpu *vcpu, gva_t gva, enum seg seg, i
 {
 	(void)vcpu, (void)gva, (void)seg, (void)walk;
 	return err;
+}
+static inline int vcpu_memory_exit(struct vcpu *vcpu, const struct exit *exit)
+{
+	return vm_fail(vcpu->vm, -ENOSYS, "a memory fault at %#llx",
+		       (unsigned long long)exit->memory.gpa.a);
+}
+static inline int vcpu_page_fault_exit(struct vcpu *vcpu, const struct exit *exit)
+{
+	vcpu_page_fault(vcpu, GVA(exit->exception.address), exit->exception.error);
+	return 0;
+}
+static inline int vcpu_invlpg_exit(struct vcpu *vcpu, const struct exit *exit)
+{
+	return vm_fail(vcpu->vm, -ENOSYS, "INVLPG at %#llx", (unsigned long long)exit->rip);
 }
 #endif
 
@@ -95,6 +113,13 @@ int vcpu_probe(struct vcpu *vcpu, enum seg seg, u64 offset, u64 size, u32 access
 
 /** vcpu_operand() - vcpu_access() to an instruction's memory operand. */
 int vcpu_operand(struct vcpu *vcpu, const struct insn *insn, void *buffer, u64 size, u32 access);
+
+/** vcpu_operand_address() - the linear address of an instruction's memory operand. */
+gva_t vcpu_operand_address(struct vcpu *vcpu, const struct insn *insn);
+
+/** vcpu_ram_written() - tell the paging mode that guest RAM is about to be written in the guest's
+ * place: there may be page tables in it. Within one page. */
+void vcpu_ram_written(struct vm *vm, gpa_t gpa);
 
 /** vcpu_wrap() - an instruction pointer as the code's size keeps it: IP wraps at 64 KiB. */
 u64 vcpu_wrap(u64 rip, enum code_size code);

@@ -138,7 +138,11 @@ static int load(struct vm *vm)
 {
 	const struct loader *loader = find_loader(vm);
 
-	return loader ? loader->load(vm) : no_loader(vm);
+	int err = loader ? loader->load(vm) : no_loader(vm);
+
+	if (!err)
+		paging_registers_written(vm->vcpu, false);
+	return err;
 }
 
 static int build(struct vm *vm)

@@ -87,6 +87,7 @@ class Command(unittest.TestCase):
         self.assertIn("src/main.c", said)
         self.assertTrue(said.endswith("Score: 15/15\n"), said)
         git(self.root, "commit", "-qam", "my work")  # the tag is what counts
+        shutil.rmtree(self.root / "build")
         self.assertEqual(self.grade("one", "--lab", "1")[0], 0)
 
     def test_patch_and_result(self) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Evidence: QEMU's log, the trace of a bare run, count.c's file; what is no evidence is not taken for it."""
+"""Evidence: QEMU's log, the trace of a bare run, count.c's file; and what only looks like it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ class Trace(unittest.TestCase):
         self.assertEqual(len(trace.exits), 1)
 
     def test_only_whole_lines_count(self) -> None:
-        for line in (b"IN: " + ANSWER, ANSWER[:-1] + b" \n", b"\r" + ANSWER, ANSWER[1:], ANSWER[:-2] + b"\n"):
+        cut = (ANSWER[1:], ANSWER[:-2] + b"\n")
+        for line in (b"IN: " + ANSWER, ANSWER[:-1] + b" \n", b"\r" + ANSWER, *cut):
             trace = evidence.parse_trace(ENTRY + line)
             self.assertEqual(trace.exits, [], line)
 
@@ -41,7 +42,8 @@ class Trace(unittest.TestCase):
 
     def test_nibbles(self) -> None:
         base = {"code": 0x7B, "info2": 0, "rip": 0}
-        wanted = {0xCA0F0010: 15, 0xCA000010: 0, 0xCA000011: None, 0xCA000014: None, 0xCA100010: None, 0xC9FF0010: None}
+        wanted: dict[int, int | None] = {0xCA0F0010: 15, 0xCA000010: 0}
+        wanted.update(dict.fromkeys((0xCA000011, 0xCA000014, 0xCA100010, 0xC9FF0010)))
         for info1, nibble in wanted.items():
             self.assertEqual(evidence.Exit(info1=info1, **base).nibble, nibble, hex(info1))
         self.assertIsNone(evidence.Exit(0x72, 0xCA050010, 0, 0).nibble)
@@ -57,7 +59,7 @@ class Bare(unittest.TestCase):
 
     def test_answers_and_status(self) -> None:
         line = b"memory_region_ops_write cpu 0 mr 0x56 addr 0x%x value 0x%x size 1 name '%s'\n"
-        log = line % (0xCA07, 0, b"io") + line % (0xCA03, 9, b"ram") + line % (0xE9, 65, b"isa-debugcon")
+        log = line % (0xCA07, 0, b"io") + line % (0xCA03, 9, b"ram") + line % (0xE9, 65, b"x")
         bare = evidence.parse_bare(log + line % (0xF4, 3, b"isa-debug-exit"))
         self.assertEqual(bare, evidence.BareRun((7,), 3))
         self.assertIsNone(evidence.parse_bare(log).status)

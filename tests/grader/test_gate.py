@@ -52,12 +52,16 @@ class Gate(HouseCase):
 
     def test_the_cache_is_not_written(self) -> None:
         before = sorted(path for path in self.handout.folder.rglob("*"))
-        self.take(self.vcpu_patch(SOLVED))
+        self.take(self.vcpu_patch(SOLVED + "/* seen nowhere else */\n"))
         self.assertEqual(before, sorted(path for path in self.handout.folder.rglob("*")))
 
     def test_empty(self) -> None:
         self.assertIn("git diff lab-1 -- src/vcpu.c", self.refuse(b"", "the patch is empty"))
         self.refuse(b" \n\n", "the patch is empty")
+
+    def test_changes_nothing(self) -> None:
+        nothing = b"--- a/src/vcpu.c\n+++ b/src/vcpu.c\n@@ -1,2 +1,2 @@\n-%s\n+%s\n \n"
+        self.refuse(nothing.replace(b"%s", HOLE.splitlines()[0].encode()), "it changes nothing")
 
     def test_no_patch(self) -> None:
         self.refuse(SOLVED.encode(), "there is no diff in it")
@@ -96,10 +100,13 @@ class Gate(HouseCase):
         rename = (b"diff --git a/src/main.c b/src/vcpu.c\nsimilarity index 100%\n"
                   b"copy from src/main.c\ncopy to src/vcpu2.c\n")
         self.refuse(rename, "src/vcpu2.c: lab 1 changes only")
+        rename = rename.replace(b"copy", b"rename").replace(b"b/src/vcpu.c", b"b/src/vcpu2.c")
+        self.refuse(rename, "src/main.c: lab 1 changes only", "besides, it is deleted", "src/vcpu2.c")
 
     def test_paths_that_lead_out(self) -> None:
         for path in (b"../x.c", b"/etc/x.c", b".git/config", b"src/../../x.c"):
-            self.refuse(b"--- /dev/null\n+++ b/" + path + b"\n@@ -0,0 +1 @@\n+x\n", "the patch")
+            self.refuse(b"--- /dev/null\n+++ b/" + path + b"\n@@ -0,0 +1 @@\n+x\n",
+                        "leads out of the tree")
 
     def test_content(self) -> None:
         self.refuse(self.vcpu_patch("\n"), "src/vcpu.c: is left empty")

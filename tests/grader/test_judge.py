@@ -108,7 +108,8 @@ class Judge(unittest.TestCase):
         self.assertEqual(self.judge(seen(exits, counts=counts)).verdict, Verdict.PASS)
 
     def test_limits(self) -> None:
-        for why, words in (("instructions", "instructions"), ("entries", "exited more"), ("asleep", "sleep")):
+        limits = {"instructions": "instructions", "entries": "exited more", "asleep": "sleep"}
+        for why, words in limits.items():
             found = self.judge(seen(ALL[:1], code=9, counts=Counts(why)))
             self.assertEqual(found.verdict, Verdict.LIMIT)
             self.assertIn(words, found.message)
@@ -133,7 +134,8 @@ class Judge(unittest.TestCase):
 
     def test_first_exit_only(self) -> None:
         guest = subject(end=ANY, answers=(), first_port=0x22)
-        self.assertEqual(self.judge(seen((out(0x22),), code=9, counts=Counts("entries")), guest).verdict, Verdict.PASS)
+        run = seen((out(0x22),), code=9, counts=Counts("entries"))
+        self.assertEqual(self.judge(run, guest).verdict, Verdict.PASS)
         self.fails("first exit", seen((out(0x22, LOW + 1),)), guest)
         self.fails("first exit", seen((out(0x23),)), guest)
 

@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Assembler text for a seeded guest, written instruction by instruction, and counted as it is written.
+"""Assembler text for a seeded guest, written and counted instruction by instruction.
 
-A program is a function of a random.Random and the test's options. It writes its guest with an `Asm`:
+A program is a function of a random.Random and the test's options. It writes its guest with an
+`Asm`:
 
     asm = Asm(long=False)
     asm(f"mov ${rng.getrandbits(32)}, %esi", "out %al, $0x22")
     asm.answer("esi", "%esi")
     return [asm.finish()]
 
-`asm(…)` counts each string as one instruction that is executed once; a loop says its own number with
-`times`. So we know beforehand how many instructions of the image a run executes, to compare with what
-count.c counts; see evidence.py for what "executes" means.
+`asm(…)` counts each string as one instruction that is executed once; a loop says its own number
+with `times`. So we know beforehand how many instructions of the image a run executes, to compare
+with what count.c counts; see evidence.py for what "executes" means.
 
-A guest starts as flat images do (src/loaders/loaders.h): at its first byte, all general registers 0 but
-ESP, which is 0x7c00, flat segments, no IDT, interrupts off; in long mode 4 GiB are mapped one to one.
-The symbol BARE is 1 where it is assembled to be run without Casita, else 0.
+A guest starts as flat images do (src/loaders/loaders.h): at its first byte, all general registers
+0 but ESP, which is 0x7c00, flat segments, no IDT, interrupts off; in long mode 4 GiB are mapped
+one to one. The symbol BARE is 1 where it is assembled to be run without Casita, else 0.
 """
 
 from __future__ import annotations
@@ -26,10 +27,12 @@ from typing import Any, Callable, Mapping
 from ..evidence import PORT_EXIT, PORT_NIBBLE
 
 ADDRESS = 0x2000000
-SECOND_ADDRESS = 0x2400000  # for a second guest: without nested paging they share the machine's memory
+SECOND_ADDRESS = 0x2400000  # without memory virtualization guests share the machine's
 
 REGISTERS32 = ("eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi")
-REGISTERS64 = ("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi") + tuple(f"r{n}" for n in range(8, 16))
+REGISTERS64 = tuple("r" + name[1:] for name in REGISTERS32) + tuple(
+    f"r{n}" for n in range(8, 16)
+)
 
 # How a guest's run is to end, beside "exit", status 0.
 HALT, SHUTDOWN, STOPPED, ANY = "halt", "shutdown", "stopped", "any"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Seeded guests for lab 1, the world switch.
 
-At stage 1 a monitor knows three exits: OUT, HLT and the triple fault. Nothing else exits here, but for
-`stopped`, whose CPUID has to stop its VM.
+At stage 1 a monitor knows three exits: OUT, HLT and the triple fault. Nothing else exits here, but
+for `stopped`, whose CPUID has to stop its VM.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def _says_a_word(asm: Asm, rng: random.Random, name: str) -> None:
 
 
 def halt(rng: random.Random, _options: Mapping[str, Any]) -> list[Guest]:
-    """HLT with interrupts off: nothing can wake it, so its VM is over; the machine goes on to its end."""
+    """HLT with interrupts off: nothing can wake it, so its VM is over; the machine goes on."""
     asm = Asm(long=False)
     _says_a_word(asm, rng, "")
     asm.text("\t.if BARE", "\txor %eax, %eax", "\tout %al, $0xf4", "\t.endif")

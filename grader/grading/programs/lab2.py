@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Seeded guests for lab 2, instructions that exit.
 
-The VM is one to order (src/devices/preset.c): the words cpuid=, msr= and io= give it CPUID leaves, MSRs and
-ports with random values. So a bare run cannot say what is right; what is right was ordered.
+The VM is one to order (src/devices/preset.c): the words cpuid=, msr= and io= give it CPUID leaves,
+MSRs and ports with random values. So a bare run cannot say what is right; what is right was
+ordered.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _USED32 = ("eax", "ecx", "edx", "ebx", "esi", "edi")
 _USED64 = ("rax", "rcx", "rdx", "rbx", "rsi", "rdi")
 
 
-# ---- values ---------------------------------------------------------------------------------------
+# ---- values -------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -44,8 +45,10 @@ def _order(rng: random.Random) -> _Machine:
     def half() -> int:
         return rng.getrandbits(32)
 
-    leaves = [0x40001000 + rng.getrandbits(24), 0x8FF00000 + rng.getrandbits(16), 0x100 + rng.getrandbits(12)]
-    msrs = [0x40000000 + rng.getrandbits(28), 0x1000 + rng.getrandbits(11), 0xC0010200 + rng.getrandbits(8)]
+    leaves = [0x40001000 + rng.getrandbits(24), 0x8FF00000 + rng.getrandbits(16)]
+    leaves.append(0x100 + rng.getrandbits(12))
+    msrs = [0x40000000 + rng.getrandbits(28), 0x1000 + rng.getrandbits(11)]
+    msrs.append(0xC0010200 + rng.getrandbits(8))
     ports = [0x5000 + 4 * rng.getrandbits(8), 0x6000 + 4 * rng.getrandbits(8)]
     return _Machine(
         {leaf: (half(), half(), half(), half()) for leaf in leaves},
@@ -63,13 +66,16 @@ class _Steps:
         self.values: dict[str, int] = {}
         self.number = 0
 
-    def prepare(self, **fixed: int) -> None:
-        """Random values in all registers, but the lower halves of these. Keys: eax and so on."""
+    def prepare(self, clean: str = "", **fixed: int) -> None:
+        """Random values in all registers, but the lower halves of these. Keys: eax and so on.
+
+        `clean`: one whose upper half is 0.
+        """
         for name in self.used:
             value = self.asm.word(self.rng)
             low = fixed.get("e" + name[1:])
             if low is not None:
-                value = value & ~_HALF | low
+                value = low if clean == "e" + name[1:] else value & ~_HALF | low
             self.values[name] = value
             self.asm.load(name, value)
 
@@ -98,7 +104,8 @@ class _Steps:
     def rdmsr(self) -> None:
         """RDMSR of one that was ordered."""
         number = self.rng.choice(list(self.machine.msr))
-        self.prepare(ecx=number)
+        # QEMU 7.2 takes all of RCX to find the place in the permission map, and then misses the exit.
+        self.prepare(clean="ecx", ecx=number)
         self.asm("rdmsr")
         value = self.machine.msr[number]
         self.give(eax=value & _HALF, edx=value >> 32)
@@ -107,7 +114,7 @@ class _Steps:
     def wrmsr(self) -> None:
         """WRMSR to one that was ordered."""
         number, value = self.rng.choice(list(self.machine.msr)), self.rng.getrandbits(64)
-        self.prepare(ecx=number, eax=value & _HALF, edx=value >> 32)
+        self.prepare(clean="ecx", ecx=number, eax=value & _HALF, edx=value >> 32)
         self.asm("wrmsr")
         self.machine.msr[number] = value
         self.done(f"WRMSR {number:#x}")
@@ -144,7 +151,7 @@ class _Steps:
 
 
 def values(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
-    """CPUID leaves, MSRs and ports give what was ordered, and what was written; nothing else changes."""
+    """CPUID leaves, MSRs and ports give what was ordered, or written; nothing else changes."""
     asm = Asm(long=bool(options.get("long", False)))
     machine = _order(rng)
     words = machine.words()
@@ -179,7 +186,7 @@ def hidden(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
     return [asm.finish(bare=False)]
 
 
-# ---- lengths --------------------------------------------------------------------------------------
+# ---- lengths ------------------------------------------------------------------------------------
 
 _PREFIXES = {
     "66": 0x66, "67": 0x67, "ES": 0x26, "CS": 0x2E, "SS": 0x36, "DS": 0x3E, "FS": 0x64, "GS": 0x65,
@@ -217,9 +224,9 @@ def _forms(msr: int, port: int) -> list[_Form]:
 
 
 def lengths(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
-    """Instructions that exit, with random prefixes, and a ladder of one-byte instructions behind each.
+    """Instructions that exit, with random prefixes, and a ladder of LODSBs behind each.
 
-    The ladder are LODSBs; how many of them were executed tells where the guest went on, to the byte.
+    A LODSB is one byte; how many were executed tells where the guest went on, to the byte.
     """
     asm = Asm(long=bool(options.get("long", False)))
     msr, port = 0x40000000 + rng.getrandbits(28), 0x5000 + 4 * rng.getrandbits(8)
@@ -228,7 +235,7 @@ def lengths(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
     rng.shuffle(chosen)
     index = asm.registers[6]
     for form in chosen:
-        allowed = [name for name in _PREFIXES if name[0] != "F" or name in ("FS",) or form.repeatable]
+        allowed = [name for name in _PREFIXES if name not in ("F2", "F3") or form.repeatable]
         if asm.long:
             allowed.remove("67")
         names = rng.sample(allowed, rng.choice((0, 1, 1, 2, 3, 4)))
@@ -241,9 +248,8 @@ def lengths(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
         asm(*["lodsb"] * steps)
         asm(f"sub $start, %{index}")
         with_prefixes = f" with prefixes {' '.join(names)}" if names else ""
-        asm.answer(
-            f"bytes executed of the {steps} behind {form.name}{with_prefixes}", f"%{index}", 1, steps
-        )
+        what = f"bytes executed of the {steps} behind {form.name}{with_prefixes}"
+        asm.answer(what, f"%{index}", 1, steps)
     return [asm.finish(bare=False, words=f"trap=cr msr={msr:#x}:0x0 io={port:#x}:0x0")]
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Seeded guests for lab 2 that need tables of their own: string I/O and faults. Both are 32-bit code."""
+"""Seeded guests for lab 2 with tables of their own: string I/O and faults, in 32-bit code."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Mapping
 
 from .asm import Asm, Guest
 
-# ---- strings --------------------------------------------------------------------------------------
+# ---- strings ------------------------------------------------------------------------------------
 
 _BUFFER = 256  # bytes
 _MARGIN = 16  # of it, at both ends, that no case may touch
@@ -102,12 +102,14 @@ def strings(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
     asm("lgdt gdtr", f"mov ${_SEL_BUFFER:#x}, %eax", "mov %eax, %fs")
     # Room around it, so that what goes the wrong way destroys nothing else.
     room = f"\t.fill {_BUFFER}, 1, 0"
-    data = ["\t.balign 8", room, "buffer:", "\t.byte " + ", ".join(str(byte) for byte in buffer), room]
-    # Base 31:24, limit and flags, type, base 23:0 (APM vol. 2 §4.7.1); relative to the image's start.
+    contents = "\t.byte " + ", ".join(str(byte) for byte in buffer)
+    data = ["\t.balign 8", room, "buffer:", contents, room]
+    # Base 31:24, limit and flags, type, base 23:0 (APM vol. 2 §4.7.1).
     place = f"(buffer - start + {asm.address:#x})"
     data += [
         "\t.balign 8", "gdt:", "\t.quad 0, 0, 0x00cf9b000000ffff, 0x00cf93000000ffff",
-        f"\t.word 0xffff, {place} & 0xffff", f"\t.byte {place} >> 16 & 0xff, 0x93, 0, {place} >> 24",
+        f"\t.word 0xffff, {place} & 0xffff",
+        f"\t.byte {place} >> 16 & 0xff, 0x93, 0, {place} >> 24",
         "gdtr:", "\t.word 39", "\t.long gdt",
     ]  # fmt: skip
     state = {"port": port, "value": value, "buffer": buffer}
@@ -118,7 +120,7 @@ def strings(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
     return [asm.finish(bare=False, words=f"io={port:#x}:{value:#x}")]
 
 
-# ---- faults ---------------------------------------------------------------------------------------
+# ---- faults -------------------------------------------------------------------------------------
 
 _UD, _GP = 6, 13
 _WITH_ERROR = (8, 10, 11, 12, 13, 14, 17)
@@ -129,7 +131,9 @@ _FORBIDDEN = {
 }  # fmt: skip
 
 
-def _fault_case(asm: Asm, rng: random.Random, name: str, code: bytes, vector: int, ecx: int) -> None:
+def _fault_case(
+    asm: Asm, rng: random.Random, name: str, code: bytes, vector: int, ecx: int
+) -> None:
     at, behind = asm.new_label(), asm.new_label()
     # EAX: an address that VMRUN would take; one that it would not is #GP before it is an exit.
     asm(f"mov ${behind}, %ebp", f"mov ${rng.getrandbits(19) << 12:#x}, %eax")
@@ -147,7 +151,7 @@ def _fault_case(asm: Asm, rng: random.Random, name: str, code: bytes, vector: in
 
 
 def faults(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
-    """#GP for MSRs that there are not, #UD for SVM's instructions: vector, error code, saved EIP."""
+    """#GP for unknown MSRs, #UD for SVM's instructions: vector, error code, saved EIP."""
     asm = Asm(long=False)
     cases: list[tuple[str, bytes, int, int]] = []
     for _ in range(options.get("msrs", 4)):
@@ -166,7 +170,8 @@ def faults(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
     for vector in range(_VECTORS):
         data.append(f"stub{vector}:" + ("" if vector in _WITH_ERROR else "\tpushl $0"))
         data += [f"\tpushl ${vector}", "\tjmp common"]
-    data += ["common:", "\tpop %eax", "\tpop %edx", "\tpop %ecx", "\tadd $8, %esp", "\tjmp *%ebp", "\t.balign 8"]
+    data += ["common:", "\tpop %eax", "\tpop %edx", "\tpop %ecx", "\tadd $8, %esp", "\tjmp *%ebp"]
+    data.append("\t.balign 8")
     data.append("idt:")
     for vector in range(_VECTORS):
         place = f"(stub{vector} - start + {asm.address:#x})"

@@ -1,0 +1,409 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Seeded guests for lab 2 that only staff has. The same interface as grader/grading/programs/lab2.py."""
+
+from __future__ import annotations
+
+import random
+from typing import Any, Callable, Mapping
+
+from grading.programs.asm import SECOND_ADDRESS, Asm, Guest, Program
+from grading.programs.lab2 import _order, _Steps
+
+_HALF = 0xFFFFFFFF
+_FLAGS = 0xCD5  # CF, PF, AF, ZF, SF, DF and OF (APM vol. 2 §3.1.6)
+_UD, _GP, _NONE = 6, 13, 0xFF
+_WITH_ERROR = (8, 10, 11, 12, 13, 14, 17)
+_VECTORS = 32
+_CODE, _DATA, _USER_CODE, _USER_DATA, _TSS, _WINDOW = 0x10, 0x18, 0x23, 0x2B, 0x30, 0x38
+
+
+# ---- tables of a 32-bit guest ------------------------------------------------------------------------
+
+
+def _descriptor(name: str, place: str, limit: int, attributes: int) -> list[str]:
+    """A segment descriptor (APM vol. 2 §4.7.1); attributes: flags << 8 | type."""
+    return [
+        f"{name}:\t.word {limit & 0xffff:#x}, ({place}) & 0xffff",
+        f"\t.byte ({place}) >> 16 & 0xff, {attributes & 0xff:#x}, {attributes >> 4 & 0xf0 | limit >> 16:#x}",
+        f"\t.byte ({place}) >> 24 & 0xff",
+    ]
+
+
+def _place(asm: Asm, label: str) -> str:
+    """The address of a label, as a number that the assembler can cut in pieces."""
+    return f"{label} - start + {asm.address:#x}"
+
+
+def _load_tables(asm: Asm, window: str = "start", limit: int = 0xFFFF) -> None:
+    """GDT with rings 0 and 3, a TSS, and a small data segment at `window`; IDT, whose handlers put vector,
+    error code and saved EIP into EAX, EDX and ECX and go on at EBP."""
+    asm("lgdt gdtr", "lidt idtr", f"mov ${_TSS}, %eax", "ltr %ax", "mov $stack, %esp")
+    data = ["\t.balign 8", "gdt:", "\t.quad 0, 0, 0x00cf9b000000ffff, 0x00cf93000000ffff"]
+    data += ["\t.quad 0x00cffb000000ffff, 0x00cff3000000ffff"]
+    data += _descriptor("gdt_tss", _place(asm, "tss"), 0x67, 0x089)
+    data += _descriptor("gdt_window", _place(asm, window), limit, 0x493)
+    data += ["gdtr:", f"\t.word {_WINDOW + 7}", "\t.long gdt", "\t.balign 8"]
+    data += ["tss:", f"\t.long 0, stack, {_DATA:#x}", "\t.fill 90, 1, 0", "\t.word 0x68"]
+    data += ["\t.fill 512, 1, 0", "user_stack:", "\t.fill 512, 1, 0", "stack:"]
+    for vector in range(_VECTORS):
+        data.append(f"stub{vector}:" + ("" if vector in _WITH_ERROR else "\tpushl $0"))
+        data += [f"\tpushl ${vector}", "\tjmp common"]
+    data += ["common:", "\tpop %eax", "\tpop %edx", "\tpop %ecx", "\tmov $stack, %esp", "\tjmp *%ebp"]
+    data += ["\t.balign 8", "idt:"]
+    for vector in range(_VECTORS):
+        place = _place(asm, f"stub{vector}")
+        data.append(f"\t.word ({place}) & 0xffff, {_CODE:#x}, 0x8e00, ({place}) >> 16")
+    data += ["idtr:", f"\t.word {8 * _VECTORS - 1}", "\t.long idt"]
+    asm.data(*data)
+
+
+def _count_handler(asm: Asm, vector: int) -> None:
+    asm.count += 7 if vector in _WITH_ERROR else 8
+
+
+def _expect(asm: Asm, name: str, code: bytes | str, vector: int) -> None:
+    """Run one instruction, which raises `vector` with error code 0, or nothing: _NONE. Destroys EAX, ECX, EDX.
+
+    Saves what came, and where from.
+    """
+    at, behind = asm.new_label(), asm.new_label()
+    asm(f"mov ${behind}, %ebp")
+    asm.text(f"{at}:")
+    asm(code if isinstance(code, str) else ".byte " + ", ".join(f"{byte:#x}" for byte in code))
+    not_raised = [f"mov ${_NONE}, %eax", "xor %edx, %edx", f"mov ${at}, %ecx"]
+    if vector == _NONE:
+        asm(*not_raised)
+    else:
+        asm.text(*("\t" + each for each in not_raised))
+        _count_handler(asm, vector)
+    asm.text(f"{behind}:")
+    asm.save(f"the vector (ff: none), for {name}", "%eax", expected=vector)
+    asm.save(f"the error code, for {name}", "%edx", expected=0)
+    asm(f"sub ${at}, %ecx")
+    asm.save(f"the saved EIP's distance from the instruction, for {name}", "%ecx", expected=0)
+
+
+# ---- hypercalls --------------------------------------------------------------------------------------
+
+_VERSION, _PRINT = 0, 1
+_ENOSYS = 38
+
+
+def _call(asm: Asm, rng: random.Random, name: str, number: int, result: int) -> None:
+    """One VMMCALL from the kernel: what it gives, and that it changes nothing else."""
+    acc, stack = asm.registers[0], asm.registers[4]
+    values = {register: asm.word(rng) for register in asm.registers if register != stack}
+    values[acc] = number
+    if number == _PRINT:  # a letter, for people to see; the rest of the register does not count
+        base = asm.registers[3]
+        values[base] = values[base] & ~0xFF | rng.randrange(0x61, 0x7B)
+    flags = rng.getrandbits(12) & _FLAGS | 2
+    size = "q" if asm.long else "l"
+    for register, value in values.items():
+        asm.load(register, value)
+    asm(f"push{size} ${flags:#x}", f"popf{size}")
+    prefixes = rng.sample((0x26, 0x2E, 0x36, 0x3E, 0x64, 0x65, 0x67), rng.choice((0, 1, 3)))
+    if asm.long and rng.random() < 0.5:
+        prefixes.append(0x48)
+    asm(".byte " + ", ".join(f"{byte:#x}" for byte in (*prefixes, 0x0F, 0x01, 0xD9)))
+    asm(f"pushf{size}")
+    values[acc] = result & (1 << asm.bits) - 1
+    for register, value in values.items():
+        asm.save(f"{register} after {name}", f"%{register}", expected=value)
+    asm(f"pop{size} %{acc}", f"sub $stack, %{stack}")
+    asm.save(f"{stack} after {name}, less what it was", f"%{stack}", expected=0)
+    asm(f"add $stack, %{stack}")
+    asm(f"and ${_FLAGS:#x}, %eax")
+    asm.save(f"the flags after {name}", f"%{acc}", expected=flags & _FLAGS)
+    asm.answer_saved()
+
+
+def _calls(asm: Asm, rng: random.Random) -> None:
+    unknown = [3 + rng.getrandbits(30), (1 << asm.bits) - 1 - rng.getrandbits(8)]
+    if asm.long:  # in 64-bit code all of RAX is the number
+        unknown.append((1 + rng.getrandbits(31)) << 32)
+    calls = [(f"VMMCALL {number:#x}, which nobody knows", number, -_ENOSYS) for number in unknown]
+    calls += [("VMMCALL 0, version", _VERSION, 1), ("VMMCALL 1, print", _PRINT, 0)]
+    rng.shuffle(calls)
+    for name, number, result in calls:
+        _call(asm, rng, name, number, result)
+
+
+def _call_from_ring3(asm: Asm, name: str) -> None:
+    user, behind = asm.new_label(), asm.new_label()
+    asm(f"mov ${behind}, %ebp", f"mov ${_VERSION}, %eax")
+    asm(f"pushl ${_USER_DATA:#x}", "pushl $user_stack", "pushl $2", f"pushl ${_USER_CODE:#x}")
+    asm(f"pushl ${user}", "iret")
+    asm.text(f"{user}:")
+    asm("vmmcall")
+    asm.text("\tud2", f"{behind}:")  # UD2: only if the call was allowed
+    _count_handler(asm, _UD)
+    # IRET took the kernel's data segments away.
+    asm(f"mov ${_DATA:#x}, %ebx", "mov %ebx, %ds", "mov %ebx, %es")
+    asm.save(f"the vector, for {name}", "%eax", expected=_UD)
+    asm(f"sub ${user}, %ecx")
+    asm.save(f"the saved EIP's distance from the instruction, for {name}", "%ecx", expected=0)
+    asm.answer_saved()
+
+
+def hypercalls(rng: random.Random, _options: Mapping[str, Any]) -> list[Guest]:
+    """VMMCALL: results, unknown numbers, prefixes, all registers; two VMs, in 32-bit and in 64-bit code.
+
+    And by ring 3 of the first VM, to which it is #UD.
+    """
+    first, second = Asm(long=False), Asm(long=True, address=SECOND_ADDRESS)
+    _load_tables(first)
+    _calls(first, rng)
+    _call_from_ring3(first, "VMMCALL 0 by ring 3")
+    _calls(first, rng)
+    second("mov $stack, %rsp")
+    _calls(second, rng)
+    second.data("\t.balign 8", "\t.fill 512, 1, 0", "stack:")
+    return [first.finish(bare=False), second.finish(bare=False)]
+
+
+# ---- forbidden values --------------------------------------------------------------------------------
+
+_EFER = 0xC0000080
+_LME, _LMA = 1 << 8, 1 << 10
+_PE, _NW, _CD, _PG = 1, 1 << 29, 1 << 30, 1 << 31
+
+
+def _control(asm: Asm, name: str, register: str, set_: int, clear: int, vector: int) -> None:
+    """MOV of the register's own value, with these bits changed, to it. It keeps its old value."""
+    asm(f"mov %{register}, %ebx", "mov %ebx, %esi")
+    asm(f"or ${set_:#x}, %esi", f"and ${~clear & _HALF:#x}, %esi")
+    _expect(asm, name, f"mov %esi, %{register}", vector)
+    asm(f"mov %{register}, %eax", "xor %ebx, %eax")
+    asm.save(f"what changed in {register} by {name}", "%eax", expected=0)
+    asm.answer_saved()
+
+
+def _efer(asm: Asm, name: str, flip: int, vector: int, changes: int = 0) -> None:
+    """WRMSR of EFER's own value with these bits inverted."""
+    asm(f"mov ${_EFER:#x}, %ecx", "rdmsr", "mov %eax, %ebx", "mov %edx, %esi")
+    asm(f"xor ${flip & _HALF:#x}, %eax", f"xor ${flip >> 32:#x}, %edx")
+    _expect(asm, name, "wrmsr", vector)
+    asm(f"mov ${_EFER:#x}, %ecx", "rdmsr", "xor %ebx, %eax", "xor %esi, %edx")
+    asm.save(f"what changed in EFER, lower half, by {name}", "%eax", expected=changes)
+    asm.save(f"what changed in EFER, upper half, by {name}", "%edx", expected=0)
+    asm.answer_saved()
+
+
+def forbidden(rng: random.Random, _options: Mapping[str, Any]) -> list[Guest]:
+    """Values that CR0, CR4 and EFER must not have: #GP(0), and the register is as before."""
+    asm = Asm(long=False)
+    _load_tables(asm)
+    reserved4 = rng.choice((12, 13, 14, 19, *range(24, 32)))
+    reserved0 = rng.choice((6, 10, 17, 22, 26, 28))
+    efer_low = rng.choice((*range(1, 8), 9, 16, 20, 31))
+    efer_high = rng.randrange(32, 64)
+    cases: list[Callable[[], None]] = [
+        lambda: _control(asm, "CR0 with PG and without PE", "cr0", _PG, _PE, _GP),
+        lambda: _control(asm, "CR0 with NW and without CD", "cr0", _NW, _CD, _GP),
+        lambda: _control(asm, f"CR0 with reserved bit {reserved0}", "cr0", 1 << reserved0, 0, _NONE),
+        lambda: _control(asm, f"CR4 with bit {reserved4}", "cr4", 1 << reserved4, 0, _GP),
+        lambda: _efer(asm, f"EFER with bit {efer_low}", 1 << efer_low, _GP),
+        lambda: _efer(asm, f"EFER with bit {efer_high}", 1 << efer_high, _GP),
+        lambda: _efer(asm, "EFER with SVME", 1 << 12, _GP),
+        lambda: _efer(asm, "EFER with LMA", _LMA, _NONE),
+    ]
+    rng.shuffle(cases)
+    for case in cases:
+        case()
+    # Paging on in long mode wants PAE. EFER.LMA must not be set by the attempt.
+    _efer(asm, "EFER with LME", _LME, _NONE, _LME)
+    _control(asm, "CR0 with PG, with EFER.LME and without CR4.PAE", "cr0", _PG, 0, _GP)
+    _efer(asm, "EFER without LME", _LME, _NONE, _LME)
+    return [asm.finish(bare=False, words="trap=cr")]
+
+
+# ---- string I/O at its ends --------------------------------------------------------------------------
+
+_BOUND = 4096  # REP_BOUND of io.c
+_ROOM = 2 * _BOUND
+_LIMIT = 255
+
+
+def _string(size: int, write: bool, *, rep: bool = True, small: bool = False, prefix: int = 0) -> bytes:
+    code = [prefix] if prefix else []
+    code += [0x67] if small else []
+    code += [0x66] if size == 2 else []
+    code += [0xF3] if rep else []
+    return bytes((*code, (0x6E if write else 0x6C) + (size > 1)))
+
+
+def _uncounted(asm: Asm, code: bytes) -> None:
+    """count.c leaves string I/O out."""
+    asm.text("\t.byte " + ", ".join(f"{byte:#x}" for byte in code))
+
+
+def _none_at_all(asm: Asm, rng: random.Random, port: int, write: bool, small: bool) -> None:
+    """REP with a count of 0, of which a 16-bit address size sees only the lower half."""
+    size, index = rng.choice((1, 2, 4)), "esi" if write else "edi"
+    name = f"REP {'OUTS' if write else 'INS'}, {size * 8} bits, 0 times, {16 if small else 32}-bit addresses"
+    count, value = rng.getrandbits(15) << 16 if small else 0, rng.getrandbits(31)
+    asm("cld", f"mov ${port:#x}, %edx", f"mov ${value:#x}, %eax", "out %eax, %dx")
+    asm(f"mov ${count:#x}, %ecx", f"mov $room, %{index}", "mov room, %ebx")
+    _uncounted(asm, _string(size, write, small=small))
+    asm.save(f"ecx after {name}", "%ecx", expected=count)
+    asm(f"sub $room, %{index}", "xor room, %ebx", "in %dx, %eax")
+    asm.save(f"{index} after {name}", f"%{index}", expected=0)
+    asm.save(f"memory's changes after {name}", "%ebx", expected=0)
+    asm.save(f"the port after {name}", "%eax", expected=value)
+    asm.answer_saved()
+
+
+def _very_many(asm: Asm, rng: random.Random, port: int) -> None:
+    """More than one exit does: INS fills memory, and one byte behind it stays."""
+    count, value = _BOUND + rng.randrange(100, _BOUND - 100), rng.getrandbits(31) | 1
+    asm("cld", f"mov ${port:#x}, %edx", f"mov ${value:#x}, %eax", "out %eax, %dx")
+    asm("movb $0, room", f"movb $0, room + {count - 1}", f"movb $0x5a, room + {count}")
+    asm(f"mov ${count}, %ecx", "mov $room, %edi")
+    _uncounted(asm, _string(1, write=False))
+    name = f"REP INS, 8 bits, {count} times"
+    asm.save(f"ecx after {name}", "%ecx", expected=0)
+    asm("sub $room, %edi")
+    asm.save(f"edi after {name}", "%edi", expected=count)
+    asm("movzbl room, %eax", f"mov room + {count - 1}, %ah", f"movzbl room + {count}, %ebx")
+    low = value & 0xFF
+    asm.save(f"first and last byte after {name}", "%eax", expected=low << 8 | low)
+    asm.save(f"the byte behind after {name}", "%ebx", expected=0x5A)
+    asm.answer_saved()
+
+
+def _over_the_end(asm: Asm, rng: random.Random, port: int, write: bool) -> None:
+    """A segment ends in the middle: #GP, and the registers say how far it came."""
+    size, index = rng.choice((1, 2, 4)), "esi" if write else "edi"
+    done, more = rng.randrange(3, 20), rng.randrange(1, 20)
+    start = _LIMIT + 1 - done * size
+    name = f"REP {'OUTS' if write else 'INS'}, {size * 8} bits, over a segment's end"
+    at, behind = asm.new_label(), asm.new_label()
+    asm("cld", f"mov ${_WINDOW:#x}, %eax", "mov %eax, %fs", "mov %eax, %es")
+    asm(f"mov ${behind}, %ebp", f"mov ${port:#x}, %edx", f"mov ${start}, %{index}", f"mov ${done + more}, %ecx")
+    # The handler's ECX is the saved EIP: keep the count elsewhere.
+    asm.text(f"{at}:")
+    _uncounted(asm, _string(size, write, prefix=0x64 if write else 0))
+    asm.text("\tmov %ecx, %ebx", f"\tmov ${_NONE}, %eax", "\txor %edx, %edx", f"\tmov ${at}, %ecx", f"{behind}:")
+    asm.count += 8  # the handler that keeps ECX
+    asm.save(f"the vector, for {name}", "%eax", expected=_GP)
+    asm.save(f"the error code, for {name}", "%edx", expected=0)
+    asm.save(f"ecx, for {name}", "%ebx", expected=more)
+    asm.save(f"{index}, for {name}", f"%{index}", expected=_LIMIT + 1)
+    asm(f"sub ${at}, %ecx", f"mov ${_DATA:#x}, %ebx", "mov %ebx, %es")
+    asm.save(f"the saved EIP's distance from the instruction, for {name}", "%ecx", expected=0)
+    asm.answer_saved()
+
+
+def string_ends(rng: random.Random, _options: Mapping[str, Any]) -> list[Guest]:
+    """INS and OUTS of no element, of more than an exit does, and into a fault."""
+    asm = Asm(long=False)
+    port = 0x5000 + 4 * rng.getrandbits(8)
+    _load_tables(asm, "window", _LIMIT)
+    # #GP goes to a handler of its own, which keeps ECX in EBX.
+    asm.data("stub_gp:", "\tmov %ecx, %ebx", "\tpushl $13", "\tjmp common")
+    handler = _place(asm, "stub_gp")
+    asm(f"movl $({_CODE:#x} << 16 | (({handler}) & 0xffff)), idt + {8 * _GP}")
+    asm(f"movl $(({handler}) & 0xffff0000 | 0x8e00), idt + {8 * _GP + 4}")
+    for _ in range(2):
+        for write in (False, True):
+            _none_at_all(asm, rng, port, write, small=False)
+            _none_at_all(asm, rng, port, write, small=True)
+            _over_the_end(asm, rng, port, write)
+    _very_many(asm, rng, port)
+    asm.data("\t.balign 8", "window:", f"\t.fill {_LIMIT + 9}, 1, 0x33", "room:", f"\t.fill {_ROOM}, 1, 0x44")
+    return [asm.finish(bare=False, words=f"io={port:#x}:0x0")]
+
+
+# ---- values in 64-bit code ---------------------------------------------------------------------------
+
+_MSR_MAP_FIRST = 0x2000  # MSRs that the permission map's first range has
+
+
+def values64(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
+    """As `values`, in 64-bit code, with garbage above every 32-bit operand.
+
+    But for RCX of an MSR below 0x2000: QEMU 7.2 looks its bit up by all of RCX, and there may be no exit.
+    """
+    asm = Asm(long=True)
+    machine = _order(rng)
+    machine.msr = {number: value for number, value in machine.msr.items() if number >= _MSR_MAP_FIRST}
+    words = machine.words()
+    steps = _Steps(asm, rng, machine)
+    kinds = [steps.cpuid, steps.rdmsr, steps.wrmsr, steps.read_port, steps.write_port]
+    chosen = kinds + [rng.choice(kinds) for _ in range(options.get("steps", 25))]
+    rng.shuffle(chosen)
+    for step in chosen:
+        step()
+    return [asm.finish(bare=False, words=words)]
+
+
+# ---- lengths in 64-bit code --------------------------------------------------------------------------
+
+_PREFIXES = (0x66, 0x67, 0x26, 0x2E, 0x36, 0x3E, 0x64, 0x65)
+_REX = (0x40, 0x42, 0x48, 0x4A)  # W and X, which mean nothing here
+_LONGEST = 15
+
+
+def lengths64(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
+    """As `lengths`, in 64-bit code: with REX, and up to the longest instruction that there can be."""
+    asm = Asm(long=True)
+    msr = 0x40000000 + rng.getrandbits(28)
+    forms = [
+        ("CPUID", b"\x0f\xa2"), ("RDMSR", b"\x0f\x32"), ("WRMSR", b"\x0f\x30"), ("INVD", b"\x0f\x08"),
+        ("WBINVD", b"\x0f\x09"), ("VMMCALL", b"\x0f\x01\xd9"), ("MOV CR0 to RCX", b"\x0f\x20\xc1"),
+        ("MOV CR4 to RDX", b"\x0f\x20\xe2"), ("MOV CR3 to R9", b"\x49\x0f\x20\xd9"),
+    ]  # fmt: skip
+    chosen = forms * 2 + [rng.choice(forms) for _ in range(options.get("cases", 40))]
+    rng.shuffle(chosen)
+    for number, (name, code) in enumerate(chosen):
+        most = _LONGEST - len(code)
+        how_many = rng.choice((0, 1, 2, 3, most - 1, most) if number else (most,))
+        prefixes = [rng.choice(_PREFIXES) for _ in range(how_many)]
+        if prefixes and code[0] != 0x49 and rng.random() < 0.7:
+            prefixes[-1] = rng.choice(_REX)
+        for register, value in (("eax", 0xFFFF), ("ecx", msr), ("edx", rng.getrandbits(32))):
+            asm(f"mov ${value:#x}, %{register}")
+        asm("lea start, %rsi")
+        asm(".byte " + ", ".join(f"{byte:#x}" for byte in (*prefixes, *code)))
+        steps = rng.randrange(5, 16)
+        asm(*["lodsb"] * steps, "sub $start, %rsi")
+        said = f" with prefixes {bytes(prefixes).hex(' ')}" if prefixes else ""
+        asm.answer(f"bytes executed of the {steps} behind {name}{said}", "%rsi", 1, steps)
+    return [asm.finish(bare=False, words=f"trap=cr msr={msr:#x}:0x0")]
+
+
+# ---- RFLAGS.RF ---------------------------------------------------------------------------------------
+
+
+def resume(rng: random.Random, _options: Mapping[str, Any]) -> list[Guest]:
+    """Breakpoints on an instruction that exits and on the one behind it: RF lets one instruction pass, not two."""
+    asm = Asm(long=False)
+    msr, port = 0x40000000 + rng.getrandbits(28), 0x5000 + 4 * rng.getrandbits(8)
+    _load_tables(asm)
+    handler = _place(asm, "debug")
+    asm(f"movl $({_CODE:#x} << 16 | (({handler}) & 0xffff)), idt + 8")
+    asm(f"movl $(({handler}) & 0xffff0000 | 0x8e00), idt + 12")
+    codes = ["cpuid", "rdmsr", "wrmsr", "invd", "wbinvd", "vmmcall", "in %dx, %eax", "out %al, %dx",
+             "mov %cr0, %ebx", "mov %ebx, %cr2"]  # fmt: skip
+    rng.shuffle(codes)
+    for code in codes:
+        first, second = asm.new_label(), asm.new_label()
+        asm(f"mov ${first}, %eax", "mov %eax, %dr0", f"mov ${second}, %eax", "mov %eax, %dr1")
+        asm("xor %esi, %esi", "xor %edi, %edi", "mov $0x405, %eax", "mov %eax, %dr7")
+        asm("mov $0xffff, %eax", f"mov ${msr:#x}, %ecx", f"mov ${port:#x}, %edx")
+        asm.text(f"{first}:")
+        asm(code)
+        asm.text(f"{second}:")
+        asm("nop", "xor %eax, %eax", "mov %eax, %dr7", f"sub ${first}, %edi")
+        asm.count += 2 * 4  # the handler, twice
+        asm.save(f"breakpoints hit at {code} and behind it", "%esi", expected=2)
+        asm.answer_saved()
+    asm.data("debug:", "\tinc %esi", "\tmov (%esp), %edi", "\torl $0x10000, 8(%esp)", "\tiret")
+    return [asm.finish(bare=False, words=f"trap=cr msr={msr:#x}:0x0 io={port:#x}:0x0")]
+
+
+PROGRAMS: dict[str, Program] = {
+    program.__name__: program
+    for program in (hypercalls, forbidden, string_ends, values64, lengths64, resume)
+}

@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * shadow_fill.c: from an entry of the guest's to one of ours.
+ *
+ * For each entry of ours there is something that it ought to be: nothing, a leaf, or a link
+ * (struct want). That follows from the guest's entry and from what we know of the memory behind it:
+ *
+ *	the guest's entry		ours
+ *	------------------------------	----------------------------------------------------------
+ *	absent, or not accessed yet	nothing: the #PF will tell us when to set its accessed bit
+ *	a table				a link to the shadow of that table
+ *	a 4 KiB page of RAM		a leaf; writable only if it is dirty already, so that a #PF
+ *					tells us when to set that, and only if no page table is in it
+ *	a larger page			a large leaf, where host memory is in one piece and there is no
+ *					page table in it; else a link to a "direct" page of small ones
+ *	memory that is no RAM		nothing: the #PF is an access to a device
+ *
+ * Links allow everything. What the entries above a table forbid is in that table's role, and at last
+ * in its leaves: a leaf says all about a page. That costs a second shadow where a table is used with
+ * different rights, and makes CR0.WP possible: our WP is always set, for we need our own read-only
+ * pages to hold, and where the guest's is clear its supervisor may write what no entry allows. That
+ * page is then made writable, and the supervisor's alone, until the user comes back (shadow_fill()).
+ *
+ *	1. what an entry ought to be
+ *	2. making it so
+ *	3. many at a time
+ *	4. one, for a #PF
+ *	5. INVLPG
+ */
+#include "host/host.h"
+#include "paging/shadow.h"
+
+/* ---- 1. what an entry ought to be -------------------------------------------------------------- */
+
+#define LINK (PTE_P | PTE_W | PTE_U | PTE_A)
+
+struct want {
+	enum { WANT_NOTHING, WANT_LEAF, WANT_LINK } kind;
+	u64 value;     /* leaf */
+	u64 frame;     /* the page it maps; link: of the shadow page */
+	unsigned role; /* link */
+};
+
+static u64 page_bytes(int level)
+{
+	return 1ull << pt_shift(level);
+}
+
+static u64 leaf_value(hpa_t page, unsigned rights, bool closed)
+{
+	u64 value = page.a | PTE_P | PTE_A;
+
+	if (rights & RIGHT_W)
+		value |= closed ? PTE_D | ENTRY_MAY_WRITE : PTE_D | ENTRY_MAY_WRITE | PTE_W;
+	if (rights & RIGHT_U)
+		value |= PTE_U;
+	if (!(rights & RIGHT_X))
+		value |= PTE_NX;
+	return value;
+}
+
+static struct want want_small(const struct shadow *s, u64 gpa, unsigned rights)
+{
+	u64 frame = gpa >> PAGE_SHIFT;
+	const void *ram = vm_ptr(s->vm, GPA(align_down(gpa, PAGE_SIZE)), PAGE_SIZE);
+	bool closed;
+
+	if (!ram)
+		return (struct want){WANT_NOTHING};
+	closed = s->frames[frame].tables && !s->frames[frame].open;
+	return (struct want){
+		.kind = WANT_LEAF,
+		.value = leaf_value(ptr_hpa(ram), rights, closed),
+		.frame = frame,
+	};
+}
+
+static struct want want_direct(u64 gpa, int level, unsigned rights)
+{
+	return (struct want){
+		.kind = WANT_LINK,
+		.frame = align_down(gpa, page_bytes(level + 1)) >> PAGE_SHIFT,
+		.role = role_make(level, 0, rights) | ROLE_DIRECT,
+	};
+}
+
+/* An entry at @level for memory around @gpa, all of it with the same rights. */
+static struct want want_memory(const struct shadow *s, int level, u64 gpa, unsigned rights)
+{
+	u64 start = align_down(gpa, LARGE_SIZE);
+	const void *ram;
+
+	if (level == 1)
+		return want_small(s, gpa, rights);
+	if (level > 2)
+		return want_direct(gpa, level - 1, rights);
+	ram = vm_ptr(s->vm, GPA(start), LARGE_SIZE);
+	if (!ram || !is_aligned(ptr_hpa(ram).a, LARGE_SIZE) ||
+	    (rights & RIGHT_W && s->areas[start >> 21].tables))
+		return want_direct(gpa, 1, rights);
+	return (struct want){
+		.kind = WANT_LEAF,
+		.value = leaf_value(ptr_hpa(ram), rights, false) | PTE_PS,
+		.frame = start >> PAGE_SHIFT,
+	};
+}
+
+static struct want want_table(u64 table, int level, unsigned quadrant, unsigned rights)
+{
+	return (struct want){
+		.kind = WANT_LINK,
+		.frame = table >> PAGE_SHIFT,
+		.role = role_make(level, quadrant, rights),
+	};
+}
+
+static unsigned rights_of(u64 entry)
+{
+	return (entry & PTE_W ? RIGHT_W : 0) | (entry & PTE_U ? RIGHT_U : 0) |
+	       (entry & PTE_NX ? 0 : RIGHT_X);
+}
+
+static u64 table_of(const struct shadow *s, u64 entry)
+{
+	return entry & (s->mode.tables == MODE_32 ? 0xfffff000 : PTE_ADDR);
+}
+
+/* The bits between a large page's address and its attributes, or PSE-36's high address bits. */
+#define LARGE_ODD_32 0x003fe000ull
+#define LARGE_ODD    0x001fe000ull
+
+/*
+ * The same from the guest's entry alone, without a walk that has looked at it and marked it. What is
+ * odd is left to a #PF and its walk: nothing is never wrong.
+ */
+static struct want want_believed(const struct shadow *s, const struct shadow_page *p, unsigned slot,
+				 u64 entry)
+{
+	struct want nothing = {WANT_NOTHING};
+	int level = p->role & ROLE_LEVEL;
+	unsigned rights = p->role >> ROLE_RIGHTS_SHIFT & rights_of(entry);
+	bool narrow = s->mode.tables == MODE_32, large;
+	u64 gpa = table_of(s, entry);
+
+	if ((entry & (PTE_P | PTE_A)) != (PTE_P | PTE_A) || entry & s->odd)
+		return nothing;
+	large = level > 1 && entry & PTE_PS && !(narrow && !s->mode.pse);
+	if (!large && level > 1) {
+		if (!vm_ptr(s->vm, GPA(gpa), PAGE_SIZE))
+			return nothing;
+		return want_table(gpa, level - 1, narrow ? slot & 1 : 0, rights);
+	}
+	if (!(entry & PTE_D))
+		rights &= ~RIGHT_W;
+	if (!large)
+		return want_small(s, gpa, rights);
+	if (level > 2 || entry & (narrow ? LARGE_ODD_32 : LARGE_ODD))
+		return nothing;
+	gpa &= narrow ? ~0x3fffffull : ~0x1fffffull;
+	if (narrow && slot & 1)
+		gpa += LARGE_SIZE;
+	return gpa >> PAGE_SHIFT < s->frame_count ? want_memory(s, 2, gpa, rights) : nothing;
+}
+
+/* ---- 2. making it so --------------------------------------------------------------------------- */
+
+/* Is this the link that is wanted? */
+static bool links_to(const struct shadow *s, u64 entry, int level, const struct want *want)
+{
+	const struct shadow_page *p;
+
+	if (!entry || entry_is_leaf(entry, level))
+		return false;
+	p = &s->pages[shadow_linked(s, entry)];
+	return p->frame == want->frame && p->role == want->role;
+}
+
+/* A shadow page that has not been in use may have missed something. */
+static void link_page(struct shadow *s, entry_no e, page_no page)
+{
+	bool pointer =
+		e / PT_ENTRIES == ROOT_PAE; /* those have no rights, and other bits reserved */
+
+	shadow_set(s, e, ptr_hpa(s->pages[page].table).a | (pointer ? PTE_P : LINK),
+		   chain_of_page(s, page));
+	shadow_sync(s, page, 1);
+}
+
+/*
+ * See that an entry is what it ought to be. @create: make shadow pages that there are not yet.
+ * Return: something had to be done.
+ */
+static bool make(struct shadow *s, page_no page, unsigned slot, const struct want *want,
+		 bool create)
+{
+	int level = page == ROOT_PAE ? 3 : s->pages[page].role & ROLE_LEVEL;
+	entry_no e = entry_number(page, slot);
+	u64 entry = *entry_of(s, e);
+	page_no child;
+
+	if (want->kind == WANT_LEAF ? !((entry ^ want->value) & ~PTE_D)
+				    : want->kind == WANT_LINK && links_to(s, entry, level, want))
+		return false;
+	shadow_clear(s, e);
+	if (want->kind == WANT_LEAF) {
+		shadow_set(s, e, want->value,
+			   level == 1 ? chain_of_frame(want->frame)
+				      : chain_of_area(s, want->frame));
+	} else if (want->kind == WANT_LINK) {
+		child = create ? shadow_get(s, want->frame, want->role)
+			       : shadow_find(s, want->frame, want->role);
+		if (child)
+			link_page(s, e, child);
+	}
+	return true;
+}
+
+/* ---- 3. many at a time ------------------------------------------------------------------------- */
+
+/* Eight entries at a time: most are as they were. */
+static bool all_equal(const u64 *a, const u64 *b)
+{
+	return !((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]) | (a[4] ^ b[4]) |
+		 (a[5] ^ b[5]) | (a[6] ^ b[6]) | (a[7] ^ b[7]));
+}
+
+static void refresh_one(struct shadow *s, page_no page, unsigned slot, u64 entry)
+{
+	u64 *seen = &s->seen[entry_number(page, slot)];
+	struct want want;
+
+	if (entry == *seen)
+		return;
+	*seen = entry;
+	want = want_believed(s, &s->pages[page], slot, entry);
+	make(s, page, slot, &want, false);
+}
+
+/* A 32-bit guest's table has as many entries as two or four of ours, by quadrant. */
+static void refresh_narrow(struct shadow *s, page_no page, const u32 *table, unsigned first,
+			   unsigned end)
+{
+	const struct shadow_page *p = &s->pages[page];
+	unsigned quadrant = p->role >> ROLE_QUADRANT_SHIFT & 3;
+	bool small = (p->role & ROLE_LEVEL) == 1;
+
+	table += quadrant * (small ? PT_ENTRIES : PT_ENTRIES / 2);
+	for (unsigned slot = first; slot < end; slot++)
+		refresh_one(s, page, slot, table[small ? slot : slot / 2]);
+}
+
+void shadow_refresh(struct shadow *s, page_no page, unsigned first, unsigned count)
+{
+	const struct shadow_page *p = &s->pages[page];
+	const u64 *table = vm_ptr(s->vm, GPA(p->frame << PAGE_SHIFT), PAGE_SIZE);
+
+	if (s->mode.tables == MODE_32) {
+		refresh_narrow(s, page, (const u32 *)table, first, first + count);
+		return;
+	}
+	for (unsigned slot = first; slot < first + count; slot++) {
+		if (slot % 8 == 0 && all_equal(&table[slot], &s->seen[entry_number(page, slot)]))
+			slot += 7;
+		else
+			refresh_one(s, page, slot, table[slot]);
+	}
+}
+
+void shadow_fill_direct(struct shadow *s, page_no page)
+{
+	const struct shadow_page *p = &s->pages[page];
+
+	if ((p->role & ROLE_LEVEL) > 1)
+		return; /* a GiB or more: piece by piece, as it is used */
+	for (unsigned slot = 0; slot < PT_ENTRIES; slot++) {
+		struct want want = want_small(s, (p->frame + slot) << PAGE_SHIFT,
+					      p->role >> ROLE_RIGHTS_SHIFT);
+
+		make(s, page, slot, &want, false);
+	}
+}
+
+/* ---- 4. one, for a #PF ------------------------------------------------------------------------- */
+
+/*
+ * What the access that faulted, and others after it, may do with the page. Where a supervisor writes
+ * to a read-only page because CR0.WP is clear, the page becomes the supervisor's for now, so that a
+ * user's access comes here, too; and if the supervisor may not execute what is the user's (SMEP), it
+ * still may not.
+ */
+static unsigned final_rights(const struct shadow *s, const struct walk *walk, bool write, bool user)
+{
+	unsigned rights = (walk->writable && walk->dirty ? RIGHT_W : 0) |
+			  (walk->user ? RIGHT_U : 0) | (walk->nx ? 0 : RIGHT_X);
+
+	if (s->mode.tables == MODE_NONE)
+		return RIGHTS_ALL;
+	if (!write || user || walk->writable)
+		return rights;
+	if (rights & RIGHT_U && s->mode.smep)
+		rights &= ~RIGHT_X;
+	return (rights | RIGHT_W) & ~RIGHT_U;
+}
+
+/* The guest's entry of a level on the way, wide or narrow. */
+static u64 way_entry(const struct shadow *s, const struct way *way, unsigned i)
+{
+	return s->mode.tables == MODE_32 ? *(const u32 *)way->entry[i]
+					 : *(const u64 *)way->entry[i];
+}
+
+#define GROUP 16 /* entries that are looked at when one of them was missing */
+
+/*
+ * Down our tables, a level at a time, from the root. Three kinds of levels come one after the other,
+ * and each may be missing:
+ *
+ *	above the guest's own	a 32-bit guest's directory is our level 2, below four pointers
+ *	the guest's tables	a link for each, to the shadow of the table that the guest's links to
+ *	below the guest's	the guest has a larger page than we can have here, or no paging at
+ *				all: direct pages, and the leaf
+ */
+bool shadow_fill(struct shadow *s, gva_t gva, const struct walk *walk, const struct way *way,
+		 bool write, bool user)
+{
+	static const int first_level[] = {[MODE_32] = 2, [MODE_PAE] = 3, [MODE_LONG] = 4};
+	int first = first_level[s->mode.tables];
+	int last = way->n ? first - (int)way->n + 1 : 4;
+	unsigned rights = RIGHTS_ALL, final = final_rights(s, walk, write, user);
+	bool changed = false;
+	page_no page = s->root;
+
+	for (int level = page == ROOT_PAE ? 3 : 4; page; level--) {
+		unsigned slot = pt_index(gva.a, level) & (page == ROOT_PAE ? 3 : PT_ENTRIES - 1);
+		struct want want;
+
+		if (level <= last) {
+			want = want_memory(s, level, walk->gpa.a, final);
+		} else if (level > first) {
+			want = want_table(s->root_frame << PAGE_SHIFT, first, slot, rights);
+		} else {
+			u64 entry = way_entry(s, way, first - level);
+
+			if (page != ROOT_PAE)
+				rights &= rights_of(entry);
+			want = want_table(table_of(s, entry), level - 1,
+					  s->mode.tables == MODE_32 ? gva.a >> 21 & 1 : 0, rights);
+		}
+		if (level <= first && level >= last)
+			s->seen[entry_number(page, slot)] = way_entry(s, way, first - level);
+		shadow_touch(s, page);
+		changed |= make(s, page, slot, &want, true);
+		if (want.kind == WANT_LEAF && level == 1 && s->mode.wp &&
+		    !(s->pages[page].role & ROLE_DIRECT) && s->frames[s->pages[page].frame].open)
+			shadow_refresh(s, page, slot & ~(GROUP - 1), GROUP);
+		if (want.kind != WANT_LINK)
+			break;
+		page = shadow_linked(s, s->pages[page].table[slot]);
+	}
+	return changed;
+}
+
+/* ---- 5. INVLPG --------------------------------------------------------------------------------- */
+
+/*
+ * It forgets the page, and whatever the processor remembers of the levels above, whichever page that
+ * was for (APM vol. 2 §5.5.2).
+ */
+void shadow_invalidate(struct shadow *s, gva_t gva)
+{
+	page_no page = s->root;
+
+	if (!page)
+		return;
+	shadow_sync(s, page, 2);
+	for (int level = page == ROOT_PAE ? 3 : 4; level > 1; level--) {
+		unsigned slot = pt_index(gva.a, level) & (page == ROOT_PAE ? 3 : PT_ENTRIES - 1);
+		u64 entry = s->pages[page].table[slot];
+
+		if (!entry || entry_is_leaf(entry, level))
+			return;
+		page = shadow_linked(s, entry);
+	}
+	if (!(s->pages[page].role & ROLE_DIRECT) && s->frames[s->pages[page].frame].open)
+		shadow_refresh(s, page, pt_index(gva.a, 1), 1);
+}

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * shadow_pages.c: the cache of shadow pages: having them, losing them, keeping them true.
+ *
+ * A frame of guest memory with page tables in it that we shadow is in one of two states:
+ *
+ *	closed	Nobody can write it without a #PF, so our shadows are what it says.
+ *	open	The guest may write it. What we have is then like a TLB: it may be out of date, and
+ *		the guest knows that and says INVLPG or MOV CR3 before it relies on a change. At
+ *		that time we compare and put right (shadow_sync()).
+ *
+ * A shadowed frame starts closed, and the first write opens it. It stays open, for who has written
+ * to a table once will do so again; but only so many frames may be open at a time, because each
+ * costs a look at each MOV CR3, so the one that was opened longest ago is closed again. Why not
+ * simply forget the shadow at the first write? Because the table may be one that the very
+ * instruction that writes is translated by: it would be forgotten and needed again, for ever.
+ *
+ * The pool never grows. Who needs a page when none is free takes the one that was not needed for
+ * the longest time; it will be built again if somebody misses it. So a guest that makes address
+ * spaces without end pays with its own time.
+ *
+ *	1. the pool, and the list by age
+ *	2. the shadow pages of a frame
+ *	3. open and closed
+ *	4. the interface
+ */
+#include "host/host.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "paging/shadow.h"
+
+/* ---- 1. the pool, and the list by age ---------------------------------------------------------- */
+
+#define POOL_MIN      256u
+#define POOL_MAX      32768u
+#define RAM_PER_TABLE 64 /* pages of guest memory for each shadow page */
+
+static void age_del(struct shadow *s, page_no n)
+{
+	struct shadow_page *p = &s->pages[n];
+
+	s->pages[p->older].newer = p->newer;
+	s->pages[p->newer].older = p->older;
+}
+
+/* Behind the newest; page 0 is both ends. */
+static void age_add(struct shadow *s, page_no n)
+{
+	struct shadow_page *p = &s->pages[n];
+
+	p->newer = NO_PAGE;
+	p->older = s->pages[NO_PAGE].older;
+	s->pages[p->older].newer = n;
+	s->pages[NO_PAGE].older = n;
+}
+
+static page_no take(struct shadow *s)
+{
+	page_no n = s->free;
+
+	if (!n) {
+		n = s->pages[NO_PAGE].newer;
+		shadow_drop(s, n == s->root ? s->pages[n].newer : n);
+		n = s->free;
+	}
+	s->free = s->pages[n].next;
+	return n;
+}
+
+/* ---- 2. the shadow pages of a frame ------------------------------------------------------------ */
+
+static page_no *list_of(const struct shadow *s, u64 frame, unsigned role)
+{
+	return role & ROLE_DIRECT ? &s->areas[frame >> 9].direct : &s->frames[frame].tables;
+}
+
+page_no shadow_find(const struct shadow *s, u64 frame, unsigned role)
+{
+	page_no n = *list_of(s, frame, role);
+
+	while (n && (s->pages[n].role != role || s->pages[n].frame != frame))
+		n = s->pages[n].next;
+	return n;
+}
+
+static void list_del(struct shadow *s, page_no n)
+{
+	page_no *at = list_of(s, s->pages[n].frame, s->pages[n].role);
+
+	while (*at != n)
+		at = &s->pages[*at].next;
+	*at = s->pages[n].next;
+}
+
+/* Nothing links here: the guest does not use this table at present, or does no longer. */
+static bool unused(const struct shadow *s, page_no n)
+{
+	return n != s->root && !s->heads[chain_of_page(s, n)];
+}
+
+/* Is a shadow page at or below another? Links go down a level each, so this ends. */
+static bool is_below(const struct shadow *s, page_no n, page_no top)
+{
+	entry_no e, next;
+
+	if (n == top)
+		return true;
+	for_chain(s, chain_of_page(s, n), e, next)
+	{
+		if (is_below(s, e / PT_ENTRIES, top))
+			return true;
+	}
+	return false;
+}
+
+/* ---- 3. open and closed ------------------------------------------------------------------------ */
+
+static void close_frame(struct shadow *s, u64 frame)
+{
+	page_no n, next;
+
+	for (n = s->frames[frame].tables; n; n = next) {
+		next = s->pages[n].next;
+		if (unused(s, n))
+			shadow_drop(s, n);
+	}
+	if (!s->frames[frame].tables)
+		return; /* and with the last one it was closed */
+	s->frames[frame].open = false;
+	shadow_close(s, frame);
+	for (n = s->frames[frame].tables; n; n = s->pages[n].next)
+		shadow_refresh(s, n, 0, PT_ENTRIES);
+}
+
+static void note_open(struct shadow *s, u64 frame)
+{
+	u64 *slot = &s->open[s->open_next++ % OPEN_MAX];
+	u64 oldest = *slot;
+
+	*slot = frame + 1;
+	s->frames[frame].open = true;
+	if (oldest)
+		close_frame(s, oldest - 1);
+}
+
+static void forget_open(struct shadow *s, u64 frame)
+{
+	for (unsigned i = 0; i < OPEN_MAX; i++) {
+		if (s->open[i] == frame + 1)
+			s->open[i] = 0;
+	}
+	s->frames[frame].open = false;
+}
+
+void shadow_write(struct shadow *s, u64 frame)
+{
+	page_no n, next;
+
+	if (!s->frames[frame].tables)
+		return;
+	if (s->frames[frame].open) {
+		s->frames[frame].written = true;
+		return;
+	}
+	for (n = s->frames[frame].tables; n; n = next) {
+		next = s->pages[n].next;
+		if (unused(s, n))
+			shadow_drop(s, n);
+	}
+	if (!s->frames[frame].tables)
+		return;
+	shadow_open(s, frame);
+	note_open(s, frame);
+}
+
+static bool any_below(const struct shadow *s, u64 frame, page_no top, int lowest)
+{
+	for (page_no n = s->frames[frame].tables; n; n = s->pages[n].next) {
+		if ((int)(s->pages[n].role & ROLE_LEVEL) >= lowest && is_below(s, n, top))
+			return true;
+	}
+	return false;
+}
+
+void shadow_sync(struct shadow *s, page_no top, int lowest)
+{
+	for (unsigned i = 0; i < OPEN_MAX; i++) {
+		u64 frame = s->open[i] - 1;
+
+		if (!s->open[i] || !shadow_written(s, frame) || !any_below(s, frame, top, lowest))
+			continue;
+		shadow_forget_written(s, frame);
+		for (page_no n = s->frames[frame].tables; n; n = s->pages[n].next)
+			shadow_refresh(s, n, 0, PT_ENTRIES);
+	}
+}
+
+/* ---- 4. the interface -------------------------------------------------------------------------- */
+
+void shadow_touch(struct shadow *s, page_no n)
+{
+	if (n < POOL_BASE)
+		return;
+	age_del(s, n);
+	age_add(s, n);
+}
+
+page_no shadow_get(struct shadow *s, u64 frame, unsigned role)
+{
+	page_no n = shadow_find(s, frame, role);
+	page_no *list = list_of(s, frame, role);
+	bool first;
+
+	if (n) {
+		shadow_touch(s, n);
+		return n;
+	}
+	n = take(s);
+	first = !*list;
+	s->pages[n].frame = frame;
+	s->pages[n].role = role;
+	s->pages[n].next = *list;
+	*list = n;
+	age_add(s, n);
+	if (role & ROLE_DIRECT) {
+		shadow_fill_direct(s, n);
+		return n;
+	}
+	if (first) {
+		shadow_watch(s, frame);
+		shadow_close(s, frame);
+	}
+	shadow_refresh(s, n, 0, PT_ENTRIES);
+	return n;
+}
+
+void shadow_drop(struct shadow *s, page_no n)
+{
+	struct shadow_page *p = &s->pages[n];
+	entry_no e, next;
+
+	for (unsigned i = 0; i < PT_ENTRIES; i++)
+		shadow_clear(s, entry_number(n, i));
+	memset(&s->seen[entry_number(n, 0)], 0, PAGE_SIZE);
+	for_chain(s, chain_of_page(s, n), e, next) shadow_clear(s, e);
+	list_del(s, n);
+	age_del(s, n);
+	p->next = s->free;
+	s->free = n;
+	if (p->role & ROLE_DIRECT || s->frames[p->frame].tables)
+		return;
+	s->areas[p->frame >> 9].tables--;
+	if (s->frames[p->frame].open)
+		forget_open(s, p->frame);
+	else
+		shadow_open(s, p->frame);
+}
+
+void shadow_drop_all(struct shadow *s)
+{
+	s->root = NO_PAGE;
+	while (s->pages[NO_PAGE].newer)
+		shadow_drop(s, s->pages[NO_PAGE].newer);
+}
+
+static u64 end_of_ram(const struct vm *vm)
+{
+	const struct mem_region *last = &vm->memory.regions[vm->memory.count - 1];
+
+	return align_up(last->start.a + last->size, LARGE_SIZE);
+}
+
+/* Where each array is, when all are laid out in one piece from @base. Return: its size. */
+static u64 lay_out(struct shadow *s, u64 base)
+{
+	u64 at = base, heads = s->frame_count + (s->frame_count >> 9) + s->pool_size;
+
+	s->tables = hpa_ptr(HPA(at));
+	at += (s->pool_size - POOL_BASE) * PAGE_SIZE;
+	s->seen = hpa_ptr(HPA(at));
+	at += s->pool_size * PAGE_SIZE;
+	s->links = hpa_ptr(HPA(at));
+	at += (u64)s->pool_size * PT_ENTRIES * sizeof(*s->links);
+	s->pages = hpa_ptr(HPA(at));
+	at += align_up(s->pool_size * sizeof(*s->pages), 16);
+	s->frames = hpa_ptr(HPA(at));
+	at += align_up(s->frame_count * sizeof(*s->frames), 16);
+	s->areas = hpa_ptr(HPA(at));
+	at += align_up((s->frame_count >> 9) * sizeof(*s->areas), 16);
+	s->heads = hpa_ptr(HPA(at));
+	at += heads * sizeof(*s->heads);
+	return at - base;
+}
+
+int shadow_pages_create(struct shadow *s)
+{
+	u64 wanted = s->vm->memory.ram_size / PAGE_SIZE / RAM_PER_TABLE;
+
+	s->frame_count = end_of_ram(s->vm) >> PAGE_SHIFT;
+	s->pool_size = POOL_BASE + max(min(wanted, POOL_MAX), POOL_MIN);
+	s->bytes = lay_out(s, 0);
+	s->memory = pages_alloc_zero(s->bytes, PAGE_SIZE);
+	s->roots = pages_alloc_zero(2 * PAGE_SIZE, PAGE_SIZE);
+	if (!s->memory || !s->roots)
+		return -ENOMEM;
+	if (ptr_hpa(s->roots).a + 2 * PAGE_SIZE > 4 * GIB)
+		return vm_fail(s->vm, -ENOMEM, "shadow paging needs two pages below 4 GiB");
+	lay_out(s, ptr_hpa(s->memory).a);
+	s->pages[ROOT_PAE].table = s->roots;
+	s->nothing = s->roots + PT_ENTRIES;
+	for (page_no n = s->pool_size - 1; n >= POOL_BASE; n--) {
+		s->pages[n].table = s->tables + (n - POOL_BASE) * PT_ENTRIES;
+		s->pages[n].next = s->free;
+		s->free = n;
+	}
+	return 0;
+}
+
+void shadow_pages_destroy(struct shadow *s)
+{
+	if (s->memory)
+		pages_free(ptr_hpa(s->memory), s->bytes, true);
+	if (s->roots)
+		pages_free(ptr_hpa(s->roots), 2 * PAGE_SIZE, true);
+}
