@@ -15,23 +15,16 @@
 #include "lib/errno.h"
 #include "x86/decode_table.h"
 
-/* ---- 1. tables --------------------------------------------------------------------------------
- */
+/* ---- 1. tables ----------------------------------------------------------------------------- */
 
 /*
  * What is special about an instruction: it is a group, where ModRM's reg field decides, or it has
  * its own mind about its operands.
  */
+/* clang-format off */
 enum special {
 	PLAIN,
-	GROUP_1,
-	GROUP_3,
-	GROUP_4,
-	GROUP_5,
-	GROUP_6,
-	GROUP_7,
-	GROUP_8,
-	GROUP_11,
+	GROUP_1, GROUP_3, GROUP_4, GROUP_5, GROUP_6, GROUP_7, GROUP_8, GROUP_11,
 	STACK,	     /* size 4 does not exist in 64-bit code: PUSH, POP */
 	PORT,	     /* size 8 does not exist: IN, OUT, INS, OUTS */
 	WORD,	     /* always size 2 */
@@ -39,11 +32,10 @@ enum special {
 	TABLE,	     /* GDTR, IDTR: 64-bit base in 64-bit code */
 	CONTROL_REG, /* as wide as the mode; not every number exists */
 	DEBUG_REG,
-	EXTEND_BYTE, /* the source has 1 byte, */
-	EXTEND_WORD, /* 2 bytes, */
-	EXTEND_LONG, /* 4 bytes, or 2 if the destination has 2 */
+	EXTEND_BYTE, EXTEND_WORD, EXTEND_LONG, /* the source has 1, 2, 4 bytes, the destination more */
 	XCHG_ACC,
 };
+/* clang-format on */
 
 struct name {
 	u8 op, form, special;
@@ -144,6 +136,7 @@ static const struct name names_0f[256] = {
 
 static const struct name names_movbe[2] = {NAME(MOVBE, REG_RM), NAME(MOVBE, RM_REG)};
 
+/* clang-format off */
 static const struct name groups[][8] = {
 	[GROUP_1] = {NAME(ADD, RM_IMM), NAME(OR, RM_IMM), NAME(ADC, RM_IMM), NAME(SBB, RM_IMM),
 		     NAME(AND, RM_IMM), NAME(SUB, RM_IMM), NAME(XOR, RM_IMM), NAME(CMP, RM_IMM)},
@@ -155,16 +148,10 @@ static const struct name groups[][8] = {
 	[GROUP_7] = {SPECIAL(SGDT, RM, TABLE), SPECIAL(SIDT, RM, TABLE), SPECIAL(LGDT, RM, TABLE),
 		     SPECIAL(LIDT, RM, TABLE), SPECIAL(SMSW, RM, WORD_STORE),
 		     [6] = SPECIAL(LMSW, RM, WORD), [7] = NAME(INVLPG, RM)},
-	[GROUP_8] = {{0},
-		     {0},
-		     {0},
-		     {0},
-		     NAME(BT, RM_IMM),
-		     NAME(BTS, RM_IMM),
-		     NAME(BTR, RM_IMM),
-		     NAME(BTC, RM_IMM)},
+	[GROUP_8] = {[4] = NAME(BT, RM_IMM), NAME(BTS, RM_IMM), NAME(BTR, RM_IMM), NAME(BTC, RM_IMM)},
 	[GROUP_11] = {NAME(MOV, RM_IMM)},
 };
+/* clang-format on */
 
 /* 0F 01 with a register operand other than SMSW and LMSW: by ModRM's low six bits. */
 static const u8 group_7_reg_op[64] = {
@@ -237,10 +224,8 @@ static int name_special(struct insn *insn, enum special special, enum code_size 
 			insn->opsize = 4;
 		break;
 	case WORD:
-		insn->opsize = 2;
-		break;
 	case WORD_STORE:
-		if (insn->mod != 3)
+		if (special == WORD || insn->mod != 3)
 			insn->opsize = 2;
 		break;
 	case TABLE:
@@ -248,12 +233,9 @@ static int name_special(struct insn *insn, enum special special, enum code_size 
 			insn->opsize = 8;
 		break;
 	case CONTROL_REG:
-		insn->opsize = code == CODE_64 ? 8 : 4;
-		exists = name_control(insn);
-		break;
 	case DEBUG_REG:
 		insn->opsize = code == CODE_64 ? 8 : 4;
-		exists = insn->reg < 8;
+		exists = special == CONTROL_REG ? name_control(insn) : insn->reg < 8;
 		break;
 	case EXTEND_BYTE:
 	case EXTEND_WORD:

@@ -11,13 +11,6 @@
 #include "lib/errno.h"
 #include "x86/decode_table.h"
 
-static s64 sign_extend(u64 value, unsigned bytes)
-{
-	unsigned shift = 64 - 8 * bytes;
-
-	return (s64)(value << shift) >> shift;
-}
-
 /* ---- 1. ModRM, SIB and displacement -------------------------------------------------------- */
 
 /* APM vol. 3 table A-33: the eight 16-bit addressing forms. */
