@@ -265,7 +265,7 @@ static inline int read_operands(struct reader *r, unsigned attr)
 		if (error)
 			return error;
 	} else {
-		r->insn->rm = (r->insn->opcode & 7) | rex_b(r);
+		r->insn->rm = (r->insn->opcode & 7) | rex(r, REX_B);
 	}
 	return attr & ATTR_KIND ? insn_read_immediate(r, attr & ATTR_KIND) : 0;
 }

@@ -59,7 +59,7 @@ static int read_memory(struct reader *r, u8 rm)
 			return -ENODATA;
 		insn->has_sib = true;
 		insn->scale = sib >> 6;
-		insn->index = (sib >> 3 & 7) | rex_x(r);
+		insn->index = (sib >> 3 & 7) | rex(r, REX_X);
 		if (insn->index == GPR_RSP)
 			insn->index = -1;
 		base = sib & 7;
@@ -68,7 +68,7 @@ static int read_memory(struct reader *r, u8 rm)
 		insn->rip_relative = r->code == CODE_64 && rm == 5;
 		return read_displacement(r, 4);
 	}
-	insn->base = base | rex_b(r);
+	insn->base = base | rex(r, REX_B);
 	return read_displacement(r, insn->mod == 2 ? 4 : insn->mod);
 }
 
@@ -87,8 +87,8 @@ int insn_read_modrm(struct reader *r, unsigned attr)
 		return -ENODATA;
 	insn->has_modrm = true;
 	insn->mod = (attr & ATTR_KIND) == KIND_MOV_CR ? 3 : modrm >> 6;
-	insn->reg = (modrm >> 3 & 7) | rex_r(r);
-	insn->rm = (modrm & 7) | rex_b(r);
+	insn->reg = (modrm >> 3 & 7) | rex(r, REX_R);
+	insn->rm = (modrm & 7) | rex(r, REX_B);
 	if ((attr & ATTR_RULE) && !rule_allows(r, modrm))
 		return -EINVAL;
 	if (insn->mod == 3)

@@ -56,26 +56,17 @@ extern const u8 insn_attr_0f[256];  /* the 0F map, also for VEX and EVEX */
 #define WITH_F2	  8
 
 /* The tables, one for each map of each encoding. */
+/* clang-format off */
 enum insn_table {
-	TABLE_0F,
-	TABLE_0F01,    /* by ModRM; */
-	TABLE_0F01_64, /* in 64-bit code also these */
-	TABLE_0F38,
-	TABLE_0F3A,
-	TABLE_VEX_0F,
-	TABLE_VEX_0F38,
-	TABLE_VEX_0F3A,
-	TABLE_EVEX_0F,
-	TABLE_EVEX_0F38,
-	TABLE_EVEX_0F3A,
-	TABLE_EVEX_5,
-	TABLE_EVEX_6,
-	TABLE_XOP8,
-	TABLE_XOP9,
-	TABLE_XOPA,
+	TABLE_0F, TABLE_0F38, TABLE_0F3A,
+	TABLE_0F01, TABLE_0F01_64, /* by ModRM; in 64-bit code also the latter */
+	TABLE_VEX_0F, TABLE_VEX_0F38, TABLE_VEX_0F3A,
+	TABLE_EVEX_0F, TABLE_EVEX_0F38, TABLE_EVEX_0F3A, TABLE_EVEX_5, TABLE_EVEX_6,
+	TABLE_XOP8, TABLE_XOP9, TABLE_XOPA,
 	TABLE_3DNOW,
 	TABLE_COUNT
 };
+/* clang-format on */
 
 /* A hexadecimal digit for each opcode, in reading order: 16 rows of 16, as the manuals print it. */
 extern const u64 insn_exists[TABLE_COUNT][16];
@@ -101,22 +92,12 @@ struct reader {
 	bool prefix_66;
 };
 
-#define REX_W 8
+enum { REX_B = 1, REX_X = 2, REX_R = 4, REX_W = 8 };
 
 /* What R, X and B add to a register's number. */
-static inline u8 rex_r(const struct reader *r)
+static inline u8 rex(const struct reader *r, u8 bit)
 {
-	return r->rex << 1 & 8;
-}
-
-static inline u8 rex_x(const struct reader *r)
-{
-	return r->rex << 2 & 8;
-}
-
-static inline u8 rex_b(const struct reader *r)
-{
-	return r->rex << 3 & 8;
+	return r->rex & bit ? 8 : 0;
 }
 
 /*
@@ -125,23 +106,12 @@ static inline u8 rex_b(const struct reader *r)
  */
 static inline bool take(struct reader *r, unsigned n, u64 *value)
 {
-	const u8 *p = r->at;
-
-	if (unlikely((size_t)(r->end - p) < n))
+	if (unlikely((size_t)(r->end - r->at) < n))
 		return false;
-	r->at = p + n;
-	switch (n) {
-	case 1:
-		*value = p[0];
-		break;
-	case 2:
-		*value = p[0] | p[1] << 8;
-		break;
-	default:
-		*value = p[0] | p[1] << 8 | p[2] << 16 | (u32)p[3] << 24;
-		if (n == 8)
-			*value |= (u64)(p[4] | p[5] << 8 | p[6] << 16 | (u32)p[7] << 24) << 32;
-	}
+	*value = 0;
+	for (unsigned i = 0; i < n; i++)
+		*value |= (u64)r->at[i] << 8 * i;
+	r->at += n;
 	return true;
 }
 

@@ -283,19 +283,16 @@ static void move_on(struct work *w, enum gpr reg)
 	set_reg(w, reg, insn->addrsize, w->regs->gpr[reg] + step);
 }
 
-/* Read [seg:rSI], or [es:rDI], whose segment nothing can change. */
-static int read_string(struct work *w, enum gpr reg, u64 *value)
+/* The memory operand is [seg:rSI], or [es:rDI], whose segment nothing can change. */
+static void point_to(struct work *w, enum gpr reg)
 {
 	w->seg = reg == GPR_RDI ? SEG_ES : insn_segment(w->insn);
 	w->offset = get_reg(w, reg, w->insn->addrsize);
-	return read(w, w->insn->opsize, false, value);
 }
 
-static int write_string(struct work *w, u64 value)
+static bool compares(const struct insn *insn)
 {
-	w->seg = SEG_ES;
-	w->offset = get_reg(w, GPR_RDI, w->insn->addrsize);
-	return write(w, w->insn->opsize, value);
+	return insn->op == OP_CMPS || insn->op == OP_SCAS;
 }
 
 static int string_once(struct work *w)
@@ -303,12 +300,17 @@ static int string_once(struct work *w)
 	const struct insn *insn = w->insn;
 	bool uses_si = insn->op == OP_MOVS || insn->op == OP_CMPS || insn->op == OP_LODS;
 	u64 source = get_reg(w, GPR_RAX, insn->opsize), destination = 0;
-	int err = uses_si ? read_string(w, GPR_RSI, &source) : 0;
+	int err = 0;
 
-	if (!err && (insn->op == OP_CMPS || insn->op == OP_SCAS))
-		err = read_string(w, GPR_RDI, &destination);
-	else if (!err && insn->op != OP_LODS)
-		err = write_string(w, source);
+	if (uses_si) {
+		point_to(w, GPR_RSI);
+		err = read(w, insn->opsize, false, &source);
+	}
+	if (!err && insn->op != OP_LODS) {
+		point_to(w, GPR_RDI);
+		err = compares(insn) ? read(w, insn->opsize, false, &destination)
+				     : write(w, insn->opsize, source);
+	}
 	if (err)
 		return err;
 	if (insn->op == OP_LODS)
@@ -317,7 +319,7 @@ static int string_once(struct work *w)
 		move_on(w, GPR_RDI);
 	if (uses_si)
 		move_on(w, GPR_RSI);
-	if (insn->op == OP_CMPS || insn->op == OP_SCAS)
+	if (compares(insn))
 		compute(OP_CMP, source, destination, insn->opsize, &w->regs->rflags);
 	return 0;
 }
@@ -327,9 +329,7 @@ static bool found(const struct work *w)
 {
 	bool equal = w->regs->rflags & RFLAGS_ZF;
 
-	if (w->insn->op != OP_CMPS && w->insn->op != OP_SCAS)
-		return false;
-	return w->insn->repne ? equal : !equal;
+	return compares(w->insn) && equal == w->insn->repne;
 }
 
 static int string(struct work *w)
