@@ -46,37 +46,23 @@ enum { REG_WEEKDAY = 6, REG_DAY, REG_MONTH, REG_YEAR, REG_A, REG_B, REG_C, REG_D
 enum { REG_BASE_MEMORY = 0x15, REG_EXTENDED_MEMORY = 0x17 }; /* two bytes each */
 enum { REG_EXTENDED_AGAIN = 0x30, REG_CENTURY = 0x32, REG_HIGH_MEMORY = 0x34 };
 
-#define A_UIP	      BIT(7)
-#define A_DIVIDER(v)  ((v) >> 4 & 7)
-#define DIVIDER_HOLD  6 /* or 7 */
-#define A_RATE(v)     ((v)&15)
-#define A_RESET	      0x26 /* divider runs, 1024 Hz: what firmware sets */
-#define B_SET	      BIT(7)
-#define B_UPDATE      BIT(4)
-#define B_BINARY      BIT(2)
-#define B_24H	      BIT(1)
-#define C_IRQ	      BIT(7)
-#define C_PERIODIC    BIT(6)
-#define C_ALARM	      BIT(5)
-#define C_UPDATE      BIT(4)
-#define C_ENABLED     (C_PERIODIC | C_ALARM | C_UPDATE) /* the same bits of B enable them */
-#define D_VALID	      BIT(7)
+#define A_UIP	     BIT(7)
+#define A_DIVIDER(v) ((v) >> 4 & 7)
+#define DIVIDER_HOLD 6 /* or 7 */
+#define A_RATE(v)    ((v)&15)
+#define A_RESET	     0x26 /* divider runs, 1024 Hz: what firmware sets */
+enum { B_24H = BIT(1), B_BINARY = BIT(2), B_UPDATE = BIT(4), B_SET = BIT(7) };
+enum { C_UPDATE = BIT(4), C_ALARM = BIT(5), C_PERIODIC = BIT(6), C_IRQ = BIT(7) };
+#define C_ENABLED (C_PERIODIC | C_ALARM | C_UPDATE) /* the same bits of B enable them */
+#define D_VALID	  BIT(7)
 
-#define HOUR_PM	      BIT(7)
-#define ALARM_ANY     0xc0 /* and above */
-#define ANY	      (-1)
+#define HOUR_PM	  BIT(7)
+#define ALARM_ANY 0xc0 /* and above */
+#define ANY	  (-1)
 
-#define MINUTE	      60
-#define HOUR	      3600
-#define DAY	      86400
-#define FIRST_YEAR    1970
-#define LAST_YEAR     2500
+enum { MINUTE = 60, HOUR = 3600, DAY = 86400 };
+enum { FIRST_YEAR = 1970, LAST_YEAR = 2500, MONTHS = 12, FEBRUARY = 2 };
 #define FIRST_WEEKDAY 4 /* 1970-01-01 was a Thursday; Sunday is 0 */
-#define MONTHS	      12
-#define FEBRUARY      2
-
-#define BASE_KIB      640
-#define MOST	      0xffffull /* what two bytes hold */
 
 #define SECOND	      1000000000ull
 #define UIP_TIME      244000	   /* ns */
@@ -212,10 +198,10 @@ static void show_calendar(struct cmos *cmos)
 		write_calendar(cmos, clock_now(cmos) / SECOND);
 }
 
-/* Let the clock go on from what the bytes say, @fraction ns into that second. */
-static void set_clock(struct cmos *cmos, u64 fraction)
+/* Let the clock go on from what the bytes say; it keeps its place in the second. */
+static void set_clock(struct cmos *cmos)
 {
-	cmos->offset += read_calendar(cmos) * SECOND + fraction - clock_now(cmos);
+	cmos->offset += (read_calendar(cmos) - clock_now(cmos) / SECOND) * SECOND;
 	cmos->checked = clock_now(cmos);
 }
 
@@ -318,16 +304,22 @@ static void cmos_expired(void *opaque)
 
 /* ---- bytes ----------------------------------------------------------------------------------- */
 
-/* What firmware would have written about the memory; @reg is the low byte's. */
-static u16 memory_size(const struct cmos *cmos, unsigned reg)
+static void put_word(struct cmos *cmos, unsigned reg, u64 value)
 {
-	u64 ram = cmos->vm->memory.ram_size;
+	value = min(value, 0xffffull);
+	cmos->bytes[reg] = value;
+	cmos->bytes[reg + 1] = value >> 8;
+}
 
-	if (reg == REG_BASE_MEMORY)
-		return BASE_KIB;
-	if (reg == REG_HIGH_MEMORY)
-		return ram <= 16 * MIB ? 0 : min((ram - 16 * MIB) / (64 * KIB), MOST);
-	return ram <= MIB ? 0 : min((ram - MIB) / KIB, MOST);
+/* What firmware would have written about the memory. */
+static void show_memory(struct cmos *cmos)
+{
+	u64 ram = cmos->vm->memory.ram_size, above_1m = max(ram, MIB) - MIB;
+
+	put_word(cmos, REG_BASE_MEMORY, 640);
+	put_word(cmos, REG_EXTENDED_MEMORY, above_1m / KIB);
+	put_word(cmos, REG_EXTENDED_AGAIN, above_1m / KIB);
+	put_word(cmos, REG_HIGH_MEMORY, (max(ram, 16 * MIB) - 16 * MIB) / (64 * KIB));
 }
 
 static u8 read_a(const struct cmos *cmos)
@@ -364,17 +356,8 @@ static u32 cmos_in(void *opaque, u16 port, int size)
 		return read_c(cmos);
 	case REG_D:
 		return D_VALID;
-	case REG_BASE_MEMORY:
-	case REG_EXTENDED_MEMORY:
-	case REG_EXTENDED_AGAIN:
-	case REG_HIGH_MEMORY:
-		return memory_size(cmos, cmos->index) & 0xff;
-	case REG_BASE_MEMORY + 1:
-	case REG_EXTENDED_MEMORY + 1:
-	case REG_EXTENDED_AGAIN + 1:
-	case REG_HIGH_MEMORY + 1:
-		return memory_size(cmos, cmos->index - 1) >> 8;
 	}
+	show_memory(cmos);
 	show_calendar(cmos);
 	return cmos->bytes[cmos->index];
 }
@@ -391,24 +374,13 @@ static void write_control(struct cmos *cmos, unsigned reg, u8 value)
 		cmos->checked = clock_now(cmos);
 	}
 	if (was_held && !held(cmos))
-		set_clock(cmos, clock_now(cmos) % SECOND);
-}
-
-static void write_byte(struct cmos *cmos, unsigned reg, u8 value)
-{
-	show_calendar(cmos);
-	if (reg == REG_A || reg == REG_B) {
-		write_control(cmos, reg, value);
-	} else if (reg != REG_C && reg != REG_D) {
-		cmos->bytes[reg] = value;
-		if (!held(cmos)) /* it may have been one of the calendar's */
-			set_clock(cmos, clock_now(cmos) % SECOND);
-	}
+		set_clock(cmos);
 }
 
 static void cmos_out(void *opaque, u16 port, int size, u32 value)
 {
 	struct cmos *cmos = opaque;
+	unsigned reg = cmos->index;
 
 	(void)size;
 	if (port == INDEX_PORT) {
@@ -417,7 +389,14 @@ static void cmos_out(void *opaque, u16 port, int size, u32 value)
 	}
 	cmos->now = host_now();
 	check_events(cmos);
-	write_byte(cmos, cmos->index, value);
+	show_calendar(cmos);
+	if (reg == REG_A || reg == REG_B) {
+		write_control(cmos, reg, value);
+	} else if (reg != REG_C && reg != REG_D) {
+		cmos->bytes[reg] = value;
+		if (!held(cmos)) /* it may have been one of the calendar's */
+			set_clock(cmos);
+	}
 	update_irq(cmos);
 }
 

@@ -102,7 +102,7 @@ static void uart_update(struct uart *u)
 	vm_irq(u->vm, UART_IRQ, uart_connected(u) && uart_interrupt(u) != IIR_NONE);
 }
 
-/* ---- bytes in -------------------------------------------------------------------------------- */
+/* ---- bytes in and out ------------------------------------------------------------------------ */
 
 static unsigned uart_room(const struct uart *u)
 {
@@ -154,8 +154,6 @@ static u8 uart_read_rbr(struct uart *u)
 		uart_listen(u);
 	return byte;
 }
-
-/* ---- bytes out ------------------------------------------------------------------------------- */
 
 static void uart_write_thr(struct uart *u, u8 byte)
 {
