@@ -271,8 +271,13 @@ static int place_initrd(struct vm *vm, struct kernel *k)
 /* ---- 4. zero page and command line --------------------------------------------------- */
 
 /* §The 32-bit boot protocol: a page of zeroes, the file's header, and what loaders fill in. */
-static void put_params(const struct vm *vm, const struct kernel *k, struct linux_params *params)
+static int put_params(struct vm *vm, const struct kernel *k)
 {
+	struct linux_params *params =
+		loader_ram(vm, k->file, "boot_params", LOW_LINUX_PARAMS, sizeof(*params));
+
+	if (!params)
+		return -ENOMEM;
 	memset(params, 0, sizeof(*params));
 	memcpy(params->header_bytes, k->header, k->header_end - LINUX_HEADER_AT);
 	params->header.type_of_loader = LINUX_LOADER_OTHER;
@@ -282,6 +287,7 @@ static void put_params(const struct vm *vm, const struct kernel *k, struct linux
 	params->header.ramdisk_size = k->initrd ? vm->config->initrd.size : 0;
 	_Static_assert(RAM_RANGES_MAX <= LINUX_E820_MAX, "the map fits");
 	params->e820_entries = ram_map(vm, params->e820);
+	return 0;
 }
 
 static int put_cmdline(struct vm *vm, const struct kernel *k)
@@ -306,16 +312,8 @@ static int put_cmdline(struct vm *vm, const struct kernel *k)
 static int copy_files(struct vm *vm, const struct kernel *k)
 {
 	const struct vm_file *initrd = &vm->config->initrd;
-	struct linux_params *params =
-		loader_ram(vm, k->file, "boot_params", LOW_LINUX_PARAMS, sizeof(*params));
-	int err;
+	int err = loader_copy(vm, k->file, "the kernel", k->setup_size, k->code_size, k->load);
 
-	if (!params)
-		return -ENOMEM;
-	put_params(vm, k, params);
-	err = put_cmdline(vm, k);
-	if (!err)
-		err = loader_copy(vm, k->file, "the kernel", k->setup_size, k->code_size, k->load);
 	if (!err && k->initrd)
 		err = loader_copy(vm, initrd, "the initrd", 0, initrd->size, k->initrd);
 	return err;
@@ -349,6 +347,10 @@ static int linux_load(struct vm *vm)
 		err = place_kernel(vm, &k);
 	if (!err)
 		err = place_initrd(vm, &k);
+	if (!err)
+		err = put_params(vm, &k);
+	if (!err)
+		err = put_cmdline(vm, &k);
 	if (!err)
 		err = copy_files(vm, &k);
 	if (!err)

@@ -93,7 +93,7 @@ static u64 flags_of(u64 result, u64 carry, u64 overflow, unsigned size)
 static u64 compute(enum insn_op op, u64 a, u64 b, unsigned size, u64 *flags)
 {
 	u64 carry_in = op == OP_ADC || op == OP_SBB ? *flags & RFLAGS_CF : 0;
-	u64 r, carry = 0, overflow = 0;
+	u64 r, carry = 0, overflow = 0, changed = ARITHMETIC_FLAGS;
 
 	switch (op) {
 	case OP_ADD:
@@ -119,10 +119,9 @@ static u64 compute(enum insn_op op, u64 a, u64 b, unsigned size, u64 *flags)
 		carry = (~a & b) | ((~a | b) & r); /* borrows */
 		overflow = (a ^ b) & (a ^ r);
 	}
-	if (op == OP_INC ||
-	    op == OP_DEC) /* do not touch CF: what was carried out is what was there */
-		carry = (carry & 8) | (*flags & RFLAGS_CF) << (size * 8 - 1);
-	*flags = (*flags & ~ARITHMETIC_FLAGS) | flags_of(r, carry, overflow, size);
+	if (op == OP_INC || op == OP_DEC)
+		changed &= ~RFLAGS_CF; /* they leave it alone */
+	*flags = (*flags & ~changed) | (flags_of(r, carry, overflow, size) & changed);
 	return cut(r, size);
 }
 
@@ -176,12 +175,13 @@ static u64 swap_bytes(u64 value, unsigned size)
 	return __builtin_bswap64(value) >> (64 - 8 * size);
 }
 
-/* MOV, MOVZX, MOVSX, MOVBE to a register. */
-static int load(struct work *w)
+/* MOV, MOVZX, MOVSX, MOVBE. */
+static int move(struct work *w)
 {
 	const struct insn *insn = w->insn;
-	u64 value = 0;
-	int err = read(w, insn->srcsize, false, &value);
+	bool to_reg = insn->form == FORM_REG_RM || insn->form == FORM_ACC_MOFFS;
+	u64 value = other_operand(w);
+	int err = to_reg ? read(w, insn->srcsize, false, &value) : 0;
 
 	if (err)
 		return err;
@@ -189,18 +189,10 @@ static int load(struct work *w)
 		value = sign_extend(value, insn->srcsize);
 	else if (insn->op == OP_MOVBE)
 		value = swap_bytes(value, insn->srcsize);
+	if (!to_reg)
+		return write(w, insn->opsize, value);
 	set_reg(w, insn->form == FORM_ACC_MOFFS ? GPR_RAX : insn->reg, insn->opsize, value);
 	return 0;
-}
-
-/* MOV, MOVBE to memory. */
-static int store(struct work *w)
-{
-	const struct insn *insn = w->insn;
-	u64 value = other_operand(w);
-
-	return write(w, insn->opsize,
-		     insn->op == OP_MOVBE ? swap_bytes(value, insn->opsize) : value);
 }
 
 /*
@@ -376,9 +368,7 @@ int emulate(const struct insn *insn, struct emulate_regs *regs, const struct emu
 	switch (insn->op) {
 	case OP_MOV ... OP_MOVSX:
 	case OP_MOVBE:
-		if (insn->form == FORM_REG_RM || insn->form == FORM_ACC_MOFFS)
-			return load(&w);
-		return store(&w);
+		return move(&w);
 	case OP_BT ... OP_BTC:
 		find_bit(&w);
 		return modify(&w);
