@@ -41,7 +41,7 @@ struct multiboot_header {
 	u32 load_end_addr; /* 0: all of the file is loaded */
 	u32 bss_end_addr;  /* 0: there is no bss */
 	u32 entry_addr;
-};
+} __packed; /* read where it lies in the file */
 _Static_assert(offsetof(struct multiboot_header, header_addr) == 12, "Multiboot §3.1.1");
 _Static_assert(sizeof(struct multiboot_header) == 32, "Multiboot §3.1.1");
 
@@ -60,28 +60,25 @@ _Static_assert(sizeof(struct multiboot_header) == 32, "Multiboot §3.1.1");
 
 /* ---- 1. the header ------------------------------------------------------------------- */
 
-/*
- * The offset of the first header with a right checksum; failing that, of the first magic number,
- * with @sum what should have been zero. -1 if there is neither.
- */
-static s64 find_header(const struct vm_file *file, struct multiboot_header *out, u32 *sum)
+static u32 sum(const struct multiboot_header *h)
 {
-	u64 end = min(file->size, HEADER_SEARCH);
-	struct multiboot_header h = {};
-	s64 found = -1;
+	return h->magic + h->flags + h->checksum;
+}
 
-	for (u64 at = 0; at + HEADER_SHORT <= end; at += HEADER_ALIGN) {
-		u32 total;
+/* The first header with a right checksum; failing that, the first magic number; or NULL. */
+static const struct multiboot_header *find_header(const struct vm_file *file)
+{
+	const struct multiboot_header *found = NULL;
 
-		memcpy(&h, (const u8 *)file->data + at, HEADER_SHORT);
-		total = h.magic + h.flags + h.checksum;
-		if (h.magic != MULTIBOOT_HEADER_MAGIC || (total && found >= 0))
+	for (u64 at = 0; at + HEADER_SHORT <= min(file->size, HEADER_SEARCH); at += HEADER_ALIGN) {
+		const struct multiboot_header *h = (const void *)((const u8 *)file->data + at);
+
+		if (h->magic != MULTIBOOT_HEADER_MAGIC)
 			continue;
-		found = at;
-		*out = h;
-		*sum = total;
-		if (!total)
-			break;
+		if (!sum(h))
+			return h;
+		if (!found)
+			found = h;
 	}
 	return found;
 }
@@ -89,40 +86,31 @@ static s64 find_header(const struct vm_file *file, struct multiboot_header *out,
 /* A wrong checksum is a broken Multiboot kernel rather than some other file: load() tells. */
 static bool multiboot_probe(const struct vm_file *kernel)
 {
-	struct multiboot_header h;
-	u32 sum;
-
-	return find_header(kernel, &h, &sum) >= 0;
+	return find_header(kernel);
 }
 
-static int read_header(struct vm *vm, const struct vm_file *file, struct multiboot_header *h,
-		       u64 *offset)
+static int check_header(struct vm *vm, const struct vm_file *file, const struct multiboot_header *h,
+			u64 at)
 {
 	u64 searched = min(file->size, HEADER_SEARCH);
-	u32 sum = 0, unknown;
-	s64 at = find_header(file, h, &sum);
+	u32 unknown;
 
-	if (at < 0)
+	if (!h)
 		return bad_file(vm, file, "no Multiboot header in the first %lu bytes", searched);
-	if (sum)
+	if (sum(h))
 		return bad_file(
 			vm, file,
-			"Multiboot header at 0x%lx: magic, flags and checksum add up to 0x%x",
-			(u64)at, sum);
+			"Multiboot header at 0x%lx: magic, flags and checksum add up to 0x%x", at,
+			sum(h));
 	unknown = h->flags & MULTIBOOT_MANDATORY & ~MULTIBOOT_KNOWN;
 	if (unknown)
 		return bad_file(vm, file,
 				"the Multiboot header asks for flag %d, of which nobody knows",
 				__builtin_ctz(unknown));
-	*offset = at;
-	if (!(h->flags & MULTIBOOT_ADDRESSES))
-		return 0;
-	if (searched - at < sizeof(*h))
+	if (h->flags & MULTIBOOT_ADDRESSES && searched - at < sizeof(*h))
 		return bad_file(
 			vm, file,
-			"Multiboot header at 0x%lx has addresses (flag 16), but is cut short",
-			(u64)at);
-	memcpy(h, (const u8 *)file->data + at, sizeof(*h));
+			"Multiboot header at 0x%lx has addresses (flag 16), but is cut short", at);
 	return 0;
 }
 
@@ -163,14 +151,14 @@ static int load_by_addresses(struct vm *vm, const struct vm_file *file,
 static int load_kernel(struct vm *vm, struct image *out)
 {
 	const struct vm_file *file = &vm->config->kernel;
-	struct multiboot_header h;
-	u64 offset = 0;
-	int err = read_header(vm, file, &h, &offset);
+	const struct multiboot_header *h = find_header(file);
+	u64 offset = h ? (const u8 *)h - (const u8 *)file->data : 0;
+	int err = check_header(vm, file, h, offset);
 
 	if (err)
 		return err;
-	if (h.flags & MULTIBOOT_ADDRESSES)
-		return load_by_addresses(vm, file, &h, offset, out);
+	if (h->flags & MULTIBOOT_ADDRESSES)
+		return load_by_addresses(vm, file, h, offset, out);
 	if (elf_probe(file))
 		return elf_load(vm, file, out);
 	return bad_file(vm, file, "not ELF, and its Multiboot header gives no addresses (flag 16)");

@@ -58,16 +58,15 @@ static void note_prefix(struct reader *r, u8 prefix)
 	}
 }
 
-static bool is_rex(const struct reader *r, u8 byte)
+static bool is_rex(u8 byte)
 {
-	return (byte & 0xf0) == 0x40 && r->code == CODE_64;
+	return (byte & 0xf0) == 0x40;
 }
 
 static bool is_prefix(const struct reader *r, u8 byte)
 {
-	if ((byte & 0xf0) == 0x40)
-		return is_rex(r, byte);
-	return (insn_attr_one[byte] & ATTR_KIND) == KIND_PREFIX;
+	return (insn_attr_one[byte] & ATTR_KIND) == KIND_PREFIX &&
+	       (r->code == CODE_64 || !is_rex(byte));
 }
 
 /*
@@ -81,10 +80,8 @@ static __attribute__((noinline)) int read_prefixes(struct reader *r, u64 byte)
 	struct insn *insn = r->insn;
 
 	while (is_prefix(r, byte)) {
-		insn->rex = 0;
-		if (is_rex(r, byte))
-			insn->rex = byte;
-		else
+		insn->rex = is_rex(byte) ? byte : 0;
+		if (!insn->rex)
 			note_prefix(r, byte);
 		if (!take(r, 1, &byte))
 			return -ENODATA;
