@@ -90,6 +90,7 @@ struct reader {
 	u8 with;   /* the mandatory prefix, one of WITH_… */
 	u8 rex;	   /* the bits W R X B, from REX, VEX, EVEX or XOP */
 	bool prefix_66;
+	bool cut; /* the bytes ended before the instruction did */
 };
 
 enum { REX_B = 1, REX_X = 2, REX_R = 4, REX_W = 8 };
@@ -101,24 +102,27 @@ static inline u8 rex(const struct reader *r, u8 bit)
 }
 
 /*
- * Take @n bytes, 1, 2, 4 or 8, as a little-endian number; false if there are fewer: -ENODATA then,
- * which insn_decode() turns into -E2BIG if what there is was enough for any instruction.
+ * Take @n bytes, 1 to 8, as a little-endian number. If there are fewer it is 0 and @cut is set, and
+ * whatever comes of that 0, insn_decode() answers -ENODATA, or -E2BIG.
  */
-static inline bool take(struct reader *r, unsigned n, u64 *value)
+static inline u64 take(struct reader *r, unsigned n)
 {
-	if (unlikely((size_t)(r->end - r->at) < n))
-		return false;
-	*value = 0;
+	u64 value = 0;
+
+	if (unlikely((size_t)(r->end - r->at) < n)) {
+		r->cut = true;
+		return 0;
+	}
 	for (unsigned i = 0; i < n; i++)
-		*value |= (u64)r->at[i] << 8 * i;
+		value |= (u64)r->at[i] << 8 * i;
 	r->at += n;
-	return true;
+	return value;
 }
 
-/* insn_read_modrm() - read ModRM, SIB and displacement; 0, -ENODATA, or -EINVAL by the rules. */
+/* insn_read_modrm() - read ModRM, SIB and displacement; 0, or -EINVAL by the rules. */
 int insn_read_modrm(struct reader *r, unsigned attr);
 
-/* insn_read_immediate() - read an immediate of @kind; 0, -ENODATA, or -EINVAL for 3DNow!. */
+/* insn_read_immediate() - read an immediate of @kind; 0, or -EINVAL for 3DNow!. */
 int insn_read_immediate(struct reader *r, unsigned kind);
 
 /* ---- names (decode_name.c) ---------------------------------------------------------------- */
