@@ -76,18 +76,15 @@ struct chip {
 	u8 lines; /* levels of the inputs */
 	u8 edges; /* inputs that rose and were not acknowledged since */
 	u8 elcr;  /* inputs in level mode */
-	u8 imr;
-	u8 isr;
+	u8 imr, isr;
 	u8 vector; /* of IR0 */
 	u8 lowest; /* the least important line: 7, unless rotated */
 	enum expect expect;
-	bool single, icw4_follows; /* of ICW1 */
-	bool auto_eoi;
-	bool auto_rotate;  /* rotate at each automatic EOI */
-	bool fully_nested; /* special fully nested mode */
-	bool special_mask;
-	bool read_isr; /* reads with A0=0 give ISR, else IRR */
-	bool poll;     /* the next read is an acknowledge */
+	bool single, icw4_follows;	 /* of ICW1 */
+	bool auto_eoi, auto_rotate;	 /* end, and rotate, at the acknowledge */
+	bool fully_nested, special_mask; /* the special modes */
+	bool read_isr;			 /* reads with A0=0 give ISR, else IRR */
+	bool poll;			 /* the next read is an acknowledge */
 };
 
 struct pic {

@@ -32,27 +32,23 @@ enum special {
 	TABLE,	     /* GDTR, IDTR: 64-bit base in 64-bit code */
 	CONTROL_REG, /* as wide as the mode; not every number exists */
 	DEBUG_REG,
-	EXTEND_BYTE, EXTEND_WORD, EXTEND_LONG, /* the source has 1, 2, 4 bytes, the destination more */
+	EXTEND_BYTE, EXTEND_WORD, EXTEND_LONG, /* the source has 1, 2, 4 bytes, at most opsize */
 	XCHG_ACC,
 };
-/* clang-format on */
 
 struct name {
 	u8 op, form, special;
 };
 
-/* clang-format off */
 #define NAME(op, form)		   {OP_##op, FORM_##form, PLAIN}
 #define SPECIAL(op, form, special) {OP_##op, FORM_##form, special}
 #define GROUP(n)		   {OP_OTHER, FORM_NONE, GROUP_##n}
-/* clang-format on */
 
 /* The first six of each eight opcodes up to 3F: rm with reg, reg with rm, accumulator with imm. */
 #define ALU(n, op)                                                                          \
 	[n] = NAME(op, RM_REG), [(n) + 1] = NAME(op, RM_REG), [(n) + 2] = NAME(op, REG_RM), \
 	[(n) + 3] = NAME(op, REG_RM), [(n) + 4] = NAME(op, ACC_IMM), [(n) + 5] = NAME(op, ACC_IMM)
 
-/* clang-format off */
 static const struct name names_one[256] = {
 	ALU(0x00, ADD), ALU(0x08, OR), ALU(0x10, ADC), ALU(0x18, SBB),
 	ALU(0x20, AND), ALU(0x28, SUB), ALU(0x30, XOR), ALU(0x38, CMP),
@@ -91,11 +87,9 @@ static const struct name names_0f[256] = {
 	[0xbe] = SPECIAL(MOVSX, REG_RM, EXTEND_BYTE), SPECIAL(MOVSX, REG_RM, EXTEND_WORD),
 	[0xc0 ... 0xc1] = NAME(XADD, RM_REG),
 };
-/* clang-format on */
 
 static const struct name names_movbe[2] = {NAME(MOVBE, REG_RM), NAME(MOVBE, RM_REG)};
 
-/* clang-format off */
 static const struct name groups[][8] = {
 	[GROUP_1] = {NAME(ADD, RM_IMM), NAME(OR, RM_IMM), NAME(ADC, RM_IMM), NAME(SBB, RM_IMM),
 		     NAME(AND, RM_IMM), NAME(SUB, RM_IMM), NAME(XOR, RM_IMM), NAME(CMP, RM_IMM)},
