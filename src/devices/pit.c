@@ -422,6 +422,11 @@ static void pit_out(void *opaque, u16 port, int size, u32 value)
 	u32 i = port == CONTROL_PORT ? CONTROL_SELECT(value) : (u32)port - PIT_PORT;
 
 	(void)size;
+	if (port == SPEAKER_PORT) {
+		pit->speaker = value & SPEAKER_WRITABLE;
+		counter_gate(&pit->counters[SPEAKER_COUNTER], value & SPEAKER_GATE, now);
+		return;
+	}
 	if (i == SELECT_READ_BACK)
 		pit_read_back(pit, value, now);
 	else if (port != CONTROL_PORT)
@@ -434,23 +439,10 @@ static void pit_out(void *opaque, u16 port, int size, u32 value)
 		pit_update(pit, now);
 }
 
-static u32 pit_in(void *opaque, u16 port, int size)
+static u32 read_speaker(const struct pit *pit, s64 now)
 {
-	struct pit *pit = opaque;
-
-	(void)size;
-	if (port == CONTROL_PORT) /* cannot be read: it floats */
-		return 0xff;
-	return counter_read(&pit->counters[port - PIT_PORT], pit_sync(pit));
-}
-
-static u32 speaker_in(void *opaque, u16 port, int size)
-{
-	struct pit *pit = opaque;
-	s64 now = pit_sync(pit);
 	u32 value = pit->speaker;
 
-	(void)port, (void)size;
 	if (now / REFRESH_CLOCKS % 2)
 		value |= SPEAKER_REFRESH;
 	if (counter_out(&pit->counters[SPEAKER_COUNTER], now))
@@ -458,20 +450,24 @@ static u32 speaker_in(void *opaque, u16 port, int size)
 	return value;
 }
 
-static void speaker_out(void *opaque, u16 port, int size, u32 value)
+static u32 pit_in(void *opaque, u16 port, int size)
 {
 	struct pit *pit = opaque;
+	s64 now = pit_sync(pit);
 
-	(void)port, (void)size;
-	pit->speaker = value & SPEAKER_WRITABLE;
-	counter_gate(&pit->counters[SPEAKER_COUNTER], value & SPEAKER_GATE, pit_sync(pit));
+	(void)size;
+	if (port == SPEAKER_PORT)
+		return read_speaker(pit, now);
+	if (port == CONTROL_PORT) /* cannot be read: it floats */
+		return 0xff;
+	return counter_read(&pit->counters[port - PIT_PORT], now);
 }
 
 static int pit_create(struct vm *vm)
 {
 	struct pit *pit = device_alloc(vm, sizeof(*pit));
 	struct io_hook counters = {PIT_PORT, CONTROL_PORT, 1, pit_in, pit_out, pit};
-	struct io_hook speaker = {SPEAKER_PORT, SPEAKER_PORT, 1, speaker_in, speaker_out, pit};
+	struct io_hook speaker = {SPEAKER_PORT, SPEAKER_PORT, 1, pit_in, pit_out, pit};
 	int error;
 
 	if (!pit)

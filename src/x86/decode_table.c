@@ -23,43 +23,18 @@
  * Abbreviations that keep a row of the manual's map a row here: M ModRM, R rule, B bytes, N not in
  * 64-bit code, and the immediates S and U (8 bits, sign- or zero-extended), Z, W, V, E, F, O, T, X.
  */
-#define __  KIND_NONE
-#define B_  ATTR_BYTE
-#define N_  ATTR_NOT64
-#define P_  KIND_PREFIX
-#define X_  KIND_ESCAPE
-#define D_  (ATTR_MODRM | KIND_3DNOW)
-#define C_  (ATTR_MODRM | KIND_MOV_CR)
-#define S_  KIND_IB
-#define SB  (KIND_IB | ATTR_BYTE)
-#define U_  KIND_UB
-#define UB  (KIND_UB | ATTR_BYTE)
-#define UN  (KIND_UB | ATTR_NOT64)
-#define W_  KIND_IW
-#define Z_  KIND_IZ
-#define V_  KIND_IV
-#define E_  KIND_ENTER
-#define FN  (KIND_FAR | ATTR_NOT64)
-#define O_  KIND_MOFFS
-#define OB  (KIND_MOFFS | ATTR_BYTE)
-#define M_  ATTR_MODRM
-#define MB  (ATTR_MODRM | ATTR_BYTE)
-#define MU  (ATTR_MODRM | KIND_UB)
-#define MUB (ATTR_MODRM | KIND_UB | ATTR_BYTE)
-#define MS  (ATTR_MODRM | KIND_IB)
-#define MSB (ATTR_MODRM | KIND_IB | ATTR_BYTE)
-#define MSN (ATTR_MODRM | KIND_IB | ATTR_BYTE | ATTR_NOT64)
-#define MZ  (ATTR_MODRM | KIND_IZ)
-#define MT  (ATTR_MODRM | KIND_TEST)
-#define MTB (ATTR_MODRM | KIND_TEST | ATTR_BYTE)
-#define MR  (ATTR_MODRM | ATTR_RULE)
-#define MRB (ATTR_MODRM | ATTR_RULE | ATTR_BYTE)
-#define MRU (ATTR_MODRM | ATTR_RULE | KIND_UB)
-#define MRS (ATTR_MODRM | ATTR_RULE | KIND_IB | ATTR_BYTE)
-#define MRZ (ATTR_MODRM | ATTR_RULE | KIND_IZ)
-#define MRX (ATTR_MODRM | ATTR_RULE | KIND_EXTRQ)
-
 /* clang-format off */
+enum {
+	__ = KIND_NONE, B_ = ATTR_BYTE, N_ = ATTR_NOT64, P_ = KIND_PREFIX, X_ = KIND_ESCAPE,
+	S_ = KIND_IB, SB = S_ | B_, U_ = KIND_UB, UB = U_ | B_, UN = U_ | N_,
+	W_ = KIND_IW, Z_ = KIND_IZ, V_ = KIND_IV, E_ = KIND_ENTER, FN = KIND_FAR | N_,
+	O_ = KIND_MOFFS, OB = O_ | B_,
+	M_ = ATTR_MODRM, MB = M_ | B_, MU = M_ | U_, MUB = MU | B_, MS = M_ | S_, MSB = MS | B_,
+	MSN = MSB | N_, MZ = M_ | Z_, MT = M_ | KIND_TEST, MTB = MT | B_,
+	MR = M_ | ATTR_RULE, MRB = MR | B_, MRU = MR | U_, MRS = MR | SB, MRZ = MR | Z_,
+	MRX = MR | KIND_EXTRQ, C_ = M_ | KIND_MOV_CR, D_ = M_ | KIND_3DNOW,
+};
+
 const u8 insn_attr_one[256] = {
 	/* 00 */ MB,  M_,  MB,  M_,  SB,  Z_,  N_,  N_,  MB,  M_,  MB,  M_,  SB,  Z_,  N_,  X_,
 	/* 10 */ MB,  M_,  MB,  M_,  SB,  Z_,  N_,  N_,  MB,  M_,  MB,  M_,  SB,  Z_,  N_,  N_,
