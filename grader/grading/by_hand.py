@@ -7,13 +7,14 @@ import re
 import shlex
 from pathlib import Path
 
-from common import CasitaError
+from common import ROOT, CasitaError
 from . import contain, one, report
 from .build import BuildFailed
 from .gate import Rejected
 
 _HOUR = 3600
 _NO_HURRY = contain.Limits(seconds=24 * _HOUR, cpu_seconds=_HOUR, file_bytes=1024 * contain.MIB)
+_GDB_COMMANDS = ROOT / "grader" / "gdb" / "load.py"
 _WAIT = ("-S", "-gdb", "tcp:127.0.0.1:1234")
 
 
@@ -33,7 +34,9 @@ def under_gdb(order: one.Order, directory: Path, runner: one.Runner | None = Non
     commands = runner.commands(test, built.image, prepared, where)
     argv = [str(word) for word in commands.get("gdb") or [*commands["qemu"], *_WAIT]]
     script = directory / "gdbinit"
-    script.write_text(f"file {built.symbols}\ntarget remote {_address(argv)}\n", encoding="utf-8")
+    lines = [f"file {built.symbols}", f"directory {directory / 'build' / 'src'}"]
+    lines += [f"source {_GDB_COMMANDS}"] if _GDB_COMMANDS.is_file() else []
+    script.write_text("\n".join([*lines, f"target remote {_address(argv)}", ""]), encoding="utf-8")
     print(f"QEMU, in {where}:\n  {shlex.join(argv)}")
     print(f"waiting for GDB; in another terminal: gdb -x {script}", flush=True)
     contain.run(argv, where, _NO_HURRY, files=(1, 2))

@@ -65,8 +65,8 @@ def run(
 ) -> Ended:
     """Run a command in a directory, the only one that it may write to, to its end.
 
-    `files`: where its stdout and stderr go (files or open descriptors), instead of Ended.output. May be called from several
-    threads. Raises CasitaError if it cannot be started.
+    `files`: where its stdout and stderr go (files or open descriptors), instead of Ended.output.
+    May be called from several threads. Raises CasitaError if it cannot be started.
     """
     begin = time.monotonic()
     with ExitStack() as stack:

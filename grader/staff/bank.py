@@ -31,7 +31,10 @@ from grading.patches import Applied
 _KEYS = ("Title", "Fails", "May-fail", "Engine")
 _HANDOUT, _REFERENCE = "(handout)", "(reference)"
 _HANDOUT_SHARE = 0.2  # of the marks that the untouched handout may have
-_LEGEND = ". passes   F fails, as it must   f fails, as it may   ! passes, but must fail   X fails, but must pass"
+_LEGEND = (
+    ". passes   F fails, as it must   f fails, as it may   ! passes, but must fail   "
+    "X fails, but must pass"
+)
 
 
 @dataclass(frozen=True)
@@ -195,7 +198,8 @@ def _row(wrong: Wrong, result: Result, lab: Lab) -> str:
     score = "none" if result.verdict is Verdict.INFRA else f"{result.score}/{lab.points}"
     whole = result.verdict in (Verdict.BUILD, Verdict.REJECTED, Verdict.INFRA)
     title = f"{result.verdict.value}: {wrong.title}" if whole else wrong.title
-    return f"  {wrong.name[:_NAME_WIDTH - 3]:{_NAME_WIDTH - 2}}{''.join(f'{m:>3}' for m in marks)}  {score:7} {title}"
+    name = f"  {wrong.name[:_NAME_WIDTH - 3]:{_NAME_WIDTH - 2}}"
+    return f"{name}{''.join(f'{mark:>3}' for mark in marks)}  {score:7} {title}"
 
 
 def _mark(wrong: Wrong, test: str, verdict: Verdict | None) -> str:

@@ -21,15 +21,14 @@
  * microseconds before. Here the advance takes no time and UIP is up for just those.
  *
  * How we emulate it. The clock is a number, nanoseconds since 1970 by the host's clock plus what
- * the guest has changed (@offset), and the calendar bytes are computed from it (calendar.c). While
- * the guest holds the calendar they are plain memory; when it lets go they become the new offset.
+ * the guest has changed (@offset), and the calendar bytes are computed from it: years 1970 to 2500,
+ * a date outside becomes the nearest inside. While the guest holds the calendar they are plain memory; when it lets go they become the new offset.
  * Register C is brought up to date when it is looked at; a timer is armed only for interrupts that
  * are enabled, and not while one is up that nobody has read. Daylight saving (B bit 0) and the
  * square wave (B bit 3) are bits without effect.
  *
  * Motorola MC146818 data sheet (ADI-856); the PC's bytes: IBM PC AT Technical Reference, 1-56.
  */
-#include "devices/calendar.h"
 #include "host/host.h"
 #include "lib/errno.h"
 #include "vmm/device.h"
@@ -42,36 +41,28 @@
 #define CMOS_BYTES 128
 #define RTC_IRQ	   8
 
-enum {
-	REG_ALARM_SECOND = 0x01,
-	REG_ALARM_MINUTE = 0x03,
-	REG_ALARM_HOUR = 0x05,
-	REG_A = 0x0a,
-	REG_B = 0x0b,
-	REG_C = 0x0c,
-	REG_D = 0x0d,
-	REG_BASE_MEMORY = 0x15,	    /* KiB, two bytes each */
-	REG_EXTENDED_MEMORY = 0x17, /* KiB above 1 MiB */
-	REG_EXTENDED_AGAIN = 0x30,
-	REG_HIGH_MEMORY = 0x34, /* 64 KiB above 16 MiB */
-};
+enum { REG_SECOND, REG_SECOND_ALARM, REG_MINUTE, REG_MINUTE_ALARM, REG_HOUR, REG_HOUR_ALARM };
+enum { REG_WEEKDAY = 6, REG_DAY, REG_MONTH, REG_YEAR, REG_A, REG_B, REG_C, REG_D };
+enum { REG_BASE_MEMORY = 0x15, REG_EXTENDED_MEMORY = 0x17 }; /* two bytes each */
+enum { REG_EXTENDED_AGAIN = 0x30, REG_CENTURY = 0x32, REG_HIGH_MEMORY = 0x34 };
 
-#define A_UIP	      BIT(7)
-#define A_DIVIDER(v)  ((v) >> 4 & 7)
-#define DIVIDER_HOLD  6 /* or 7 */
-#define A_RATE(v)     ((v)&15)
-#define A_RESET	      0x26 /* divider runs, 1024 Hz: what firmware sets */
-#define B_SET	      BIT(7)
-#define B_UPDATE      BIT(4)
-#define C_IRQ	      BIT(7)
-#define C_PERIODIC    BIT(6)
-#define C_ALARM	      BIT(5)
-#define C_UPDATE      BIT(4)
-#define C_ENABLED     (C_PERIODIC | C_ALARM | C_UPDATE) /* the same bits of B enable them */
-#define D_VALID	      BIT(7)
+#define A_UIP	     BIT(7)
+#define A_DIVIDER(v) ((v) >> 4 & 7)
+#define DIVIDER_HOLD 6 /* or 7 */
+#define A_RATE(v)    ((v)&15)
+#define A_RESET	     0x26 /* divider runs, 1024 Hz: what firmware sets */
+enum { B_24H = BIT(1), B_BINARY = BIT(2), B_UPDATE = BIT(4), B_SET = BIT(7) };
+enum { C_UPDATE = BIT(4), C_ALARM = BIT(5), C_PERIODIC = BIT(6), C_IRQ = BIT(7) };
+#define C_ENABLED (C_PERIODIC | C_ALARM | C_UPDATE) /* the same bits of B enable them */
+#define D_VALID	  BIT(7)
 
-#define BASE_KIB      640
-#define MOST	      0xffffull /* what two bytes hold */
+#define HOUR_PM	  BIT(7)
+#define ALARM_ANY 0xc0 /* and above */
+#define ANY	  (-1)
+
+enum { MINUTE = 60, HOUR = 3600, DAY = 86400 };
+enum { FIRST_YEAR = 1970, LAST_YEAR = 2500, MONTHS = 12, FEBRUARY = 2 };
+#define FIRST_WEEKDAY 4 /* 1970-01-01 was a Thursday; Sunday is 0 */
 
 #define SECOND	      1000000000ull
 #define UIP_TIME      244000	   /* ns */
@@ -88,6 +79,93 @@ struct cmos {
 	u64 checked; /* register C is right for this time of the clock */
 	struct timer timer;
 };
+
+/* ---- the calendar ---------------------------------------------------------------------------- */
+
+/* Register B says whether a byte is binary or BCD, and how hours are counted. */
+static u8 encode(const struct cmos *cmos, unsigned n)
+{
+	return cmos->bytes[REG_B] & B_BINARY ? n : n / 10 << 4 | n % 10;
+}
+
+static unsigned decode(const struct cmos *cmos, u8 byte)
+{
+	return cmos->bytes[REG_B] & B_BINARY ? byte : (byte >> 4) * 10 + (byte & 15);
+}
+
+static u8 encode_hour(const struct cmos *cmos, unsigned hour)
+{
+	if (cmos->bytes[REG_B] & B_24H)
+		return encode(cmos, hour);
+	return encode(cmos, hour % 12 ? hour % 12 : 12) | (hour >= 12 ? HOUR_PM : 0);
+}
+
+static unsigned decode_hour(const struct cmos *cmos, u8 byte)
+{
+	if (cmos->bytes[REG_B] & B_24H)
+		return decode(cmos, byte);
+	return decode(cmos, byte & ~HOUR_PM) % 12 + (byte & HOUR_PM ? 12 : 0);
+}
+
+/* Leap days before a year, counted from the year 1. */
+static unsigned leap_days(unsigned year)
+{
+	year--;
+	return year / 4 - year / 100 + year / 400;
+}
+
+/* Days from 1970-01-01 to the first of a year. */
+static u64 days_before(unsigned year)
+{
+	return (year - FIRST_YEAR) * 365 + leap_days(year) - leap_days(FIRST_YEAR);
+}
+
+static unsigned days_of_month(unsigned year, unsigned month)
+{
+	static const u8 days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+	unsigned leap_day = leap_days(year + 1) - leap_days(year);
+
+	return days[month - 1] + (month == FEBRUARY ? leap_day : 0);
+}
+
+static void write_calendar(struct cmos *cmos, u64 seconds)
+{
+	u64 days = seconds / DAY;
+	unsigned year = min(FIRST_YEAR + days / 366, LAST_YEAR), month = 1; /* or a bit later */
+	u8 *bytes = cmos->bytes;
+
+	bytes[REG_SECOND] = encode(cmos, seconds % MINUTE);
+	bytes[REG_MINUTE] = encode(cmos, seconds % HOUR / MINUTE);
+	bytes[REG_HOUR] = encode_hour(cmos, seconds % DAY / HOUR);
+	bytes[REG_WEEKDAY] = (days + FIRST_WEEKDAY) % 7 + 1;
+
+	while (year < LAST_YEAR && days >= days_before(year + 1))
+		year++;
+	days -= days_before(year);
+	for (; month < MONTHS && days >= days_of_month(year, month); month++)
+		days -= days_of_month(year, month);
+	bytes[REG_DAY] = encode(cmos, min(days, 30) + 1);
+	bytes[REG_MONTH] = encode(cmos, month);
+	bytes[REG_YEAR] = encode(cmos, year % 100);
+	bytes[REG_CENTURY] = encode(cmos, year / 100);
+}
+
+/* Seconds since 1970; the day of the week does not count. */
+static u64 read_calendar(const struct cmos *cmos)
+{
+	const u8 *bytes = cmos->bytes;
+	unsigned year = decode(cmos, bytes[REG_CENTURY]) * 100 + decode(cmos, bytes[REG_YEAR]);
+	unsigned month = decode(cmos, bytes[REG_MONTH]);
+	u64 days = max(decode(cmos, bytes[REG_DAY]), 1u) - 1;
+
+	year = min(max(year, FIRST_YEAR), LAST_YEAR);
+	month = min(max(month, 1), MONTHS);
+	days += days_before(year);
+	for (unsigned m = 1; m < month; m++)
+		days += days_of_month(year, m);
+	return days * DAY + decode_hour(cmos, bytes[REG_HOUR]) * HOUR +
+	       decode(cmos, bytes[REG_MINUTE]) * MINUTE + decode(cmos, bytes[REG_SECOND]);
+}
 
 /* ---- the clock ------------------------------------------------------------------------------- */
 
@@ -117,15 +195,13 @@ static bool held(const struct cmos *cmos)
 static void show_calendar(struct cmos *cmos)
 {
 	if (!held(cmos))
-		calendar_from_seconds(cmos->bytes, clock_now(cmos) / SECOND, cmos->bytes[REG_B]);
+		write_calendar(cmos, clock_now(cmos) / SECOND);
 }
 
-/* Let the clock go on from what the bytes say, @fraction ns into that second. */
-static void set_clock(struct cmos *cmos, u64 fraction)
+/* Let the clock go on from what the bytes say; it keeps its place in the second. */
+static void set_clock(struct cmos *cmos)
 {
-	u64 seconds = calendar_to_seconds(cmos->bytes, cmos->bytes[REG_B]);
-
-	cmos->offset += seconds * SECOND + fraction - clock_now(cmos);
+	cmos->offset += (read_calendar(cmos) - clock_now(cmos) / SECOND) * SECOND;
 	cmos->checked = clock_now(cmos);
 }
 
@@ -149,21 +225,38 @@ static u64 next_periodic(const struct cmos *cmos, u64 after)
 	return hz ? after / SECOND * SECOND + (nth * SECOND + hz - 1) / hz : NEVER;
 }
 
-static u64 next_update(const struct cmos *cmos, u64 after)
-{
-	return held(cmos) ? NEVER : (after / SECOND + 1) * SECOND;
-}
-
+/* The first second after that one whose time of day the alarm bytes match. */
 static u64 next_alarm(const struct cmos *cmos, u64 after)
 {
-	u64 seconds;
+	u8 hour = cmos->bytes[REG_HOUR_ALARM], minute = cmos->bytes[REG_MINUTE_ALARM];
+	u8 second = cmos->bytes[REG_SECOND_ALARM];
+	int h = hour >= ALARM_ANY ? ANY : (int)decode_hour(cmos, hour);
+	int m = minute >= ALARM_ANY ? ANY : (int)decode(cmos, minute);
+	int s = second >= ALARM_ANY ? ANY : (int)decode(cmos, second);
+	u64 t = after / SECOND + 1;
 
+	if (h >= DAY / HOUR || m >= HOUR / MINUTE || s >= MINUTE)
+		return NEVER;
+	for (;;) {
+		if (h != ANY && (int)(t % DAY / HOUR) != h)
+			t = (t / HOUR + 1) * HOUR;
+		else if (m != ANY && (int)(t % HOUR / MINUTE) != m)
+			t = (t / MINUTE + 1) * MINUTE;
+		else if (s != ANY && (int)(t % MINUTE) != s)
+			t++;
+		else
+			return t * SECOND;
+	}
+}
+
+/* When, after @after, the event that is bit @flag of register C happens; or NEVER. */
+static u64 next_event(const struct cmos *cmos, u8 flag, u64 after)
+{
+	if (flag == C_PERIODIC)
+		return next_periodic(cmos, after);
 	if (held(cmos))
 		return NEVER;
-	seconds = calendar_next_alarm(cmos->bytes[REG_ALARM_HOUR], cmos->bytes[REG_ALARM_MINUTE],
-				      cmos->bytes[REG_ALARM_SECOND], after / SECOND,
-				      cmos->bytes[REG_B]);
-	return seconds == NEVER ? NEVER : seconds * SECOND;
+	return flag == C_ALARM ? next_alarm(cmos, after) : (after / SECOND + 1) * SECOND;
 }
 
 /* ---- register C and IRQ8 --------------------------------------------------------------------- */
@@ -171,15 +264,11 @@ static u64 next_alarm(const struct cmos *cmos, u64 after)
 /* Set the flags of what has happened since we looked last. */
 static void check_events(struct cmos *cmos)
 {
-	u64 now = clock_now(cmos), since = cmos->checked;
-	u8 *c = &cmos->bytes[REG_C];
+	u64 now = clock_now(cmos);
 
-	if (next_periodic(cmos, since) <= now)
-		*c |= C_PERIODIC;
-	if (next_alarm(cmos, since) <= now)
-		*c |= C_ALARM;
-	if (next_update(cmos, since) <= now)
-		*c |= C_UPDATE;
+	for (u8 flag = C_UPDATE; flag <= C_PERIODIC; flag <<= 1)
+		if (next_event(cmos, flag, cmos->checked) <= now)
+			cmos->bytes[REG_C] |= flag;
 	cmos->checked = now;
 }
 
@@ -187,25 +276,21 @@ static void check_events(struct cmos *cmos)
 static void update_irq(struct cmos *cmos)
 {
 	u8 enabled = cmos->bytes[REG_B] & C_ENABLED, *c = &cmos->bytes[REG_C];
-	u64 next = NEVER;
+	u64 first = NEVER;
 
 	*c &= ~C_IRQ;
 	if (*c & enabled)
 		*c |= C_IRQ;
 	vm_irq(cmos->vm, RTC_IRQ, *c & C_IRQ);
+	for (u8 flag = C_UPDATE; flag <= C_PERIODIC && !(*c & C_IRQ); flag <<= 1) {
+		u64 next = enabled & flag ? next_event(cmos, flag, cmos->checked) : NEVER;
 
-	if (!(*c & C_IRQ)) {
-		if (enabled & C_PERIODIC)
-			next = next_periodic(cmos, cmos->checked);
-		if (enabled & C_ALARM)
-			next = min(next, next_alarm(cmos, cmos->checked));
-		if (enabled & C_UPDATE)
-			next = min(next, next_update(cmos, cmos->checked));
+		first = min(first, next);
 	}
-	if (next == NEVER)
+	if (first == NEVER)
 		timer_cancel(&cmos->timer);
 	else
-		timer_arm(&cmos->timer, next - clock_zero(cmos));
+		timer_arm(&cmos->timer, first - clock_zero(cmos));
 }
 
 static void cmos_expired(void *opaque)
@@ -219,16 +304,22 @@ static void cmos_expired(void *opaque)
 
 /* ---- bytes ----------------------------------------------------------------------------------- */
 
-/* What firmware would have written about the memory; @reg is the low byte's. */
-static u16 memory_size(const struct cmos *cmos, unsigned reg)
+static void put_word(struct cmos *cmos, unsigned reg, u64 value)
 {
-	u64 ram = cmos->vm->memory.ram_size;
+	value = min(value, 0xffffull);
+	cmos->bytes[reg] = value;
+	cmos->bytes[reg + 1] = value >> 8;
+}
 
-	if (reg == REG_BASE_MEMORY)
-		return BASE_KIB;
-	if (reg == REG_HIGH_MEMORY)
-		return ram <= 16 * MIB ? 0 : min((ram - 16 * MIB) / (64 * KIB), MOST);
-	return ram <= MIB ? 0 : min((ram - MIB) / KIB, MOST);
+/* What firmware would have written about the memory. */
+static void show_memory(struct cmos *cmos)
+{
+	u64 ram = cmos->vm->memory.ram_size, above_1m = max(ram, MIB) - MIB;
+
+	put_word(cmos, REG_BASE_MEMORY, 640);
+	put_word(cmos, REG_EXTENDED_MEMORY, above_1m / KIB);
+	put_word(cmos, REG_EXTENDED_AGAIN, above_1m / KIB);
+	put_word(cmos, REG_HIGH_MEMORY, (max(ram, 16 * MIB) - 16 * MIB) / (64 * KIB));
 }
 
 static u8 read_a(const struct cmos *cmos)
@@ -265,17 +356,8 @@ static u32 cmos_in(void *opaque, u16 port, int size)
 		return read_c(cmos);
 	case REG_D:
 		return D_VALID;
-	case REG_BASE_MEMORY:
-	case REG_EXTENDED_MEMORY:
-	case REG_EXTENDED_AGAIN:
-	case REG_HIGH_MEMORY:
-		return memory_size(cmos, cmos->index) & 0xff;
-	case REG_BASE_MEMORY + 1:
-	case REG_EXTENDED_MEMORY + 1:
-	case REG_EXTENDED_AGAIN + 1:
-	case REG_HIGH_MEMORY + 1:
-		return memory_size(cmos, cmos->index - 1) >> 8;
 	}
+	show_memory(cmos);
 	show_calendar(cmos);
 	return cmos->bytes[cmos->index];
 }
@@ -292,24 +374,13 @@ static void write_control(struct cmos *cmos, unsigned reg, u8 value)
 		cmos->checked = clock_now(cmos);
 	}
 	if (was_held && !held(cmos))
-		set_clock(cmos, clock_now(cmos) % SECOND);
-}
-
-static void write_byte(struct cmos *cmos, unsigned reg, u8 value)
-{
-	show_calendar(cmos);
-	if (reg == REG_A || reg == REG_B) {
-		write_control(cmos, reg, value);
-	} else if (reg != REG_C && reg != REG_D) {
-		cmos->bytes[reg] = value;
-		if (!held(cmos)) /* it may have been one of the calendar's */
-			set_clock(cmos, clock_now(cmos) % SECOND);
-	}
+		set_clock(cmos);
 }
 
 static void cmos_out(void *opaque, u16 port, int size, u32 value)
 {
 	struct cmos *cmos = opaque;
+	unsigned reg = cmos->index;
 
 	(void)size;
 	if (port == INDEX_PORT) {
@@ -318,7 +389,14 @@ static void cmos_out(void *opaque, u16 port, int size, u32 value)
 	}
 	cmos->now = host_now();
 	check_events(cmos);
-	write_byte(cmos, cmos->index, value);
+	show_calendar(cmos);
+	if (reg == REG_A || reg == REG_B) {
+		write_control(cmos, reg, value);
+	} else if (reg != REG_C && reg != REG_D) {
+		cmos->bytes[reg] = value;
+		if (!held(cmos)) /* it may have been one of the calendar's */
+			set_clock(cmos);
+	}
 	update_irq(cmos);
 }
 
@@ -331,7 +409,7 @@ static int cmos_create(struct vm *vm)
 		return -ENOMEM;
 	cmos->vm = vm;
 	cmos->bytes[REG_A] = A_RESET;
-	cmos->bytes[REG_B] = CALENDAR_24H;
+	cmos->bytes[REG_B] = B_24H;
 	cmos->now = host_now();
 	cmos->checked = clock_now(cmos);
 	timer_init(&cmos->timer, cmos_expired, cmos);
@@ -340,13 +418,9 @@ static int cmos_create(struct vm *vm)
 
 static void cmos_destroy(struct vm *vm)
 {
-	for (unsigned i = 0; i < vm->hooks.io_count; i++) {
-		if (vm->hooks.io[i].in == cmos_in) {
-			struct cmos *cmos = vm->hooks.io[i].opaque;
-
-			timer_cancel(&cmos->timer);
-		}
-	}
+	for (unsigned i = 0; i < vm->hooks.io_count; i++)
+		if (vm->hooks.io[i].in == cmos_in)
+			timer_cancel(&((struct cmos *)vm->hooks.io[i].opaque)->timer);
 }
 
 static const struct device_class cmos_class = {"cmos", cmos_create, cmos_destroy};

@@ -46,39 +46,27 @@
 #include "vmm/device.h"
 #include "vmm/vm.h"
 
-#define MASTER_PORT    0x20
-#define SLAVE_PORT     0xa0
-#define ELCR_PORT      0x4d0
-#define PORT_A0	       1 /* of the port's number: the chip's address line */
+#define MASTER_PORT   0x20
+#define SLAVE_PORT    0xa0
+#define ELCR_PORT     0x4d0
+#define PORT_A0	      1 /* of the port's number: the chip's address line */
 
-#define CHIP_LINES     8
-#define CASCADE	       2 /* the master's input with the slave behind it */
-#define NONE	       (-1)
+#define CHIP_LINES    8
+#define CASCADE	      2 /* the master's input with the slave behind it */
+#define NONE	      (-1)
 
-#define MASTER_ELCR    0xf8 /* the bits that can be changed */
-#define SLAVE_ELCR     0xde
-#define MASTER_VECTOR  0x08 /* what a PC's firmware leaves behind */
-#define SLAVE_VECTOR   0x70
-#define ALL_MASKED     0xff
+#define MASTER_ELCR   0xf8 /* the bits that can be changed */
+#define SLAVE_ELCR    0xde
+#define MASTER_VECTOR 0x08 /* what a PC's firmware leaves behind */
+#define SLAVE_VECTOR  0x70
+#define ALL_MASKED    0xff
 
-#define ICW1_IC4       BIT(0) /* ICW4 will follow */
-#define ICW1_SNGL      BIT(1) /* single: no ICW3 */
-#define ICW1_INIT      BIT(4) /* this is ICW1 */
-#define ICW2_VECTOR    0xf8
-#define ICW4_AEOI      BIT(1)
-#define ICW4_SFNM      BIT(4)
-
-#define OCW2_LEVEL     0x07
-#define OCW2_EOI       BIT(5)
-#define OCW2_SPECIFIC  BIT(6) /* the line is in OCW2_LEVEL */
-#define OCW2_ROTATE    BIT(7)
-
-#define OCW3_RIS       BIT(0)
-#define OCW3_RR	       BIT(1)
-#define OCW3_POLL      BIT(2)
-#define OCW3_IS_OCW3   BIT(3) /* else OCW2 */
-#define OCW3_SMM       BIT(5)
-#define OCW3_ESMM      BIT(6)
+/* The bits are named as in the data sheet; see above. */
+enum { ICW1_IC4 = BIT(0), ICW1_SNGL = BIT(1), ICW1_INIT = BIT(4) };
+enum { ICW2_VECTOR = 0xf8, ICW4_AEOI = BIT(1), ICW4_SFNM = BIT(4) };
+enum { OCW2_LEVEL = 7, OCW2_EOI = BIT(5), OCW2_SPECIFIC = BIT(6), OCW2_ROTATE = BIT(7) };
+enum { OCW3_RIS = BIT(0), OCW3_RR = BIT(1), OCW3_POLL = BIT(2), OCW3_IS_OCW3 = BIT(3) };
+enum { OCW3_SMM = BIT(5), OCW3_ESMM = BIT(6) };
 #define POLL_INTERRUPT BIT(7) /* of the byte read after a poll command */
 
 /* What a write with A0=1 means. */
@@ -88,18 +76,15 @@ struct chip {
 	u8 lines; /* levels of the inputs */
 	u8 edges; /* inputs that rose and were not acknowledged since */
 	u8 elcr;  /* inputs in level mode */
-	u8 imr;
-	u8 isr;
+	u8 imr, isr;
 	u8 vector; /* of IR0 */
 	u8 lowest; /* the least important line: 7, unless rotated */
 	enum expect expect;
-	bool single, icw4_follows; /* of ICW1 */
-	bool auto_eoi;
-	bool auto_rotate;  /* rotate at each automatic EOI */
-	bool fully_nested; /* special fully nested mode */
-	bool special_mask;
-	bool read_isr; /* reads with A0=0 give ISR, else IRR */
-	bool poll;     /* the next read is an acknowledge */
+	bool single, icw4_follows;	 /* of ICW1 */
+	bool auto_eoi, auto_rotate;	 /* end, and rotate, at the acknowledge */
+	bool fully_nested, special_mask; /* the special modes */
+	bool read_isr;			 /* reads with A0=0 give ISR, else IRR */
+	bool poll;			 /* the next read is an acknowledge */
 };
 
 struct pic {
@@ -164,12 +149,12 @@ static int chip_ack(struct chip *c)
 {
 	int line = chip_next(c);
 
-	if (line == NONE)
-		return NONE;
-	c->edges &= ~BIT(line);
-	c->isr |= BIT(line);
-	if (c->auto_eoi)
-		chip_end(c, line, c->auto_rotate);
+	if (line != NONE) {
+		c->edges &= ~BIT(line);
+		c->isr |= BIT(line);
+		if (c->auto_eoi)
+			chip_end(c, line, c->auto_rotate);
+	}
 	return line;
 }
 
@@ -237,9 +222,9 @@ static void pic_ack(void *opaque)
 
 static struct chip *pic_chip(struct pic *pic, u16 port)
 {
-	bool master = port == ELCR_PORT || (port & ~PORT_A0) == MASTER_PORT;
-
-	return master ? &pic->master : &pic->slave;
+	if (port == ELCR_PORT || (port & ~PORT_A0) == MASTER_PORT)
+		return &pic->master;
+	return &pic->slave;
 }
 
 /* ICW1 resets nearly all; lines that are up must fall and rise again to be heard. */
@@ -268,23 +253,15 @@ static void chip_icw1(struct chip *c, u8 value)
  */
 static void chip_ocw2(struct chip *c, u8 value)
 {
-	bool rotate = value & OCW2_ROTATE;
+	bool rotate = value & OCW2_ROTATE, specific = value & OCW2_SPECIFIC;
 	int level = value & OCW2_LEVEL;
 
-	switch (value & (OCW2_EOI | OCW2_SPECIFIC)) {
-	case OCW2_EOI:
-		chip_end(c, chip_first(c, chip_serving(c)), rotate);
-		break;
-	case OCW2_EOI | OCW2_SPECIFIC:
-		chip_end(c, level, rotate);
-		break;
-	case OCW2_SPECIFIC:
-		if (rotate)
-			c->lowest = level;
-		break;
-	default:
+	if (value & OCW2_EOI)
+		chip_end(c, specific ? level : chip_first(c, chip_serving(c)), rotate);
+	else if (!specific)
 		c->auto_rotate = rotate;
-	}
+	else if (rotate)
+		c->lowest = level;
 }
 
 static void chip_ocw3(struct chip *c, u8 value)
@@ -363,14 +340,6 @@ static u32 pic_in(void *opaque, u16 port, int size)
 	return c->read_isr ? c->isr : chip_irr(c);
 }
 
-static void chip_reset(struct chip *c, u8 vector)
-{
-	chip_icw1(c, 0);
-	c->expect = EXPECT_OCW1;
-	c->imr = ALL_MASKED;
-	c->vector = vector;
-}
-
 static int pic_create(struct vm *vm)
 {
 	struct pic *pic = device_alloc(vm, sizeof(*pic));
@@ -384,9 +353,11 @@ static int pic_create(struct vm *vm)
 
 	if (!pic)
 		return -ENOMEM;
-	pic->vm = vm;
-	chip_reset(&pic->master, MASTER_VECTOR);
-	chip_reset(&pic->slave, SLAVE_VECTOR);
+	*pic = (struct pic){
+		.vm = vm,
+		.master = {.vector = MASTER_VECTOR, .lowest = CHIP_LINES - 1, .imr = ALL_MASKED},
+		.slave = {.vector = SLAVE_VECTOR, .lowest = CHIP_LINES - 1, .imr = ALL_MASKED},
+	};
 	for (unsigned i = 0; i < ARRAY_SIZE(hooks) && !error; i++)
 		error = vm_hook_io(vm, &hooks[i]);
 	if (!error)

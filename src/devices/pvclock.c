@@ -31,7 +31,6 @@
 #include "host/cpu.h"
 #include "host/host.h"
 #include "lib/errno.h"
-#include "lib/string.h"
 #include "vmm/device.h"
 #include "vmm/vm.h"
 
@@ -40,6 +39,7 @@
 #define FEATURE_NO_IO_DELAY BIT(1)
 #define FEATURE_CLOCK	    BIT(3)
 #define FEATURE_STABLE	    BIT(24)
+#define FEATURES	    (FEATURE_NO_IO_DELAY | FEATURE_CLOCK | FEATURE_STABLE)
 
 #define MSR_WALL_CLOCK	    0x4b564d00
 #define MSR_SYSTEM_TIME	    0x4b564d01
@@ -99,16 +99,6 @@ static void set_rate(struct pvclock *pv, u64 khz)
 	pv->mul = (ns << 32) / khz;
 }
 
-/* The pair that everybody gets: host_now() and the TSC at one moment. */
-static void take_time(struct pvclock *pv)
-{
-	if (pv->running)
-		return;
-	pv->tsc = rdtsc();
-	pv->system_time = host_now() - pv->start;
-	pv->running = true;
-}
-
 /* ---- the structures in the guest's memory ---------------------------------------------------- */
 
 /* @version is odd from here to end_change(). Another CPU may be reading: the order matters. */
@@ -146,16 +136,18 @@ static int write_wall_clock(struct pvclock *pv, u64 gpa)
 
 static int write_system_time(struct pvclock *pv, struct vcpu *vcpu, u64 value)
 {
-	struct system_time *s;
+	struct system_time *s = structure(pv, value & ~SYSTEM_TIME_ON, sizeof(*s));
 
-	if (!(value & SYSTEM_TIME_ON)) {
-		pv->system_time_msr = value;
-		return 0;
-	}
-	s = structure(pv, value & ~SYSTEM_TIME_ON, sizeof(*s));
-	if (!s)
+	if (value & SYSTEM_TIME_ON && !s)
 		return -EPERM;
-	take_time(pv);
+	pv->system_time_msr = value;
+	if (!(value & SYSTEM_TIME_ON))
+		return 0;
+	if (!pv->running) { /* the pair that everybody gets */
+		pv->tsc = rdtsc();
+		pv->system_time = host_now() - pv->start;
+		pv->running = true;
+	}
 	begin_change(&s->version);
 	s->tsc_timestamp = pv->tsc + vcpu->tsc_offset;
 	s->system_time = pv->system_time;
@@ -163,7 +155,6 @@ static int write_system_time(struct pvclock *pv, struct vcpu *vcpu, u64 value)
 	s->tsc_shift = pv->shift;
 	s->flags = FLAG_TSC_STABLE;
 	end_change(&s->version);
-	pv->system_time_msr = value;
 	return 0;
 }
 
@@ -188,18 +179,11 @@ static int pvclock_write(struct vcpu *vcpu, u32 msr, u64 value, void *opaque)
 static void pvclock_cpuid(struct vcpu *vcpu, u32 leaf, u32 subleaf, struct cpuid_regs *regs,
 			  void *opaque)
 {
-	static const char signature[12] = "KVMKVMKVM";
-
 	(void)vcpu, (void)subleaf, (void)opaque;
-	*regs = (struct cpuid_regs){0};
-	if (leaf == LEAF_FEATURES) {
-		regs->eax = FEATURE_NO_IO_DELAY | FEATURE_CLOCK | FEATURE_STABLE;
-		return;
-	}
-	regs->eax = LEAF_FEATURES;
-	memcpy(&regs->ebx, signature, 4);
-	memcpy(&regs->ecx, signature + 4, 4);
-	memcpy(&regs->edx, signature + 8, 4);
+	if (leaf == LEAF_SIGNATURE) /* "KVMKVMKVM" */
+		*regs = (struct cpuid_regs){LEAF_FEATURES, 0x4b4d564b, 0x564b4d56, 0x4d};
+	else
+		*regs = (struct cpuid_regs){.eax = FEATURES};
 }
 
 static int pvclock_create(struct vm *vm)

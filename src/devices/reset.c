@@ -41,68 +41,47 @@ struct reset {
 	u8 control;
 };
 
-static void keyboard_out(void *opaque, u16 port, int size, u32 value)
+static u32 reset_in(void *opaque, u16 port, int size)
+{
+	const struct reset *r = opaque;
+
+	(void)size;
+	return port == SYSTEM_PORT ? r->system : r->control;
+}
+
+static void reset_out(void *opaque, u16 port, int size, u32 value)
 {
 	struct reset *r = opaque;
+	bool reset = false;
 
-	(void)port, (void)size;
-	if (value == KEYBOARD_RESET)
+	switch (port) {
+	case KEYBOARD_PORT:
+		reset = value == KEYBOARD_RESET;
+		break;
+	case SYSTEM_PORT:
+		r->system = value & SYSTEM_A20;
+		reset = value & SYSTEM_RESET;
+		break;
+	case CONTROL_PORT:
+		r->control = value & CONTROL_BITS;
+		reset = value & CONTROL_RESET;
+		break;
+	case POWER_PORT:
+		if (size == 2 && (value & POWER_SLEEP) == POWER_OFF)
+			vm_stop(r->vm, VM_POWEROFF);
+	}
+	if (reset)
 		vm_stop(r->vm, VM_RESET);
-}
-
-static u32 system_in(void *opaque, u16 port, int size)
-{
-	struct reset *r = opaque;
-
-	(void)port, (void)size;
-	return r->system;
-}
-
-static void system_out(void *opaque, u16 port, int size, u32 value)
-{
-	struct reset *r = opaque;
-
-	(void)port, (void)size;
-	r->system = value & SYSTEM_A20;
-	if (value & SYSTEM_RESET)
-		vm_stop(r->vm, VM_RESET);
-}
-
-static u32 control_in(void *opaque, u16 port, int size)
-{
-	struct reset *r = opaque;
-
-	(void)port, (void)size;
-	return r->control;
-}
-
-static void control_out(void *opaque, u16 port, int size, u32 value)
-{
-	struct reset *r = opaque;
-
-	(void)port, (void)size;
-	r->control = value & CONTROL_BITS;
-	if (value & CONTROL_RESET)
-		vm_stop(r->vm, VM_RESET);
-}
-
-static void power_out(void *opaque, u16 port, int size, u32 value)
-{
-	struct reset *r = opaque;
-
-	(void)port;
-	if (size == 2 && (value & POWER_SLEEP) == POWER_OFF)
-		vm_stop(r->vm, VM_POWEROFF);
 }
 
 static int reset_create(struct vm *vm)
 {
 	struct reset *r = device_alloc(vm, sizeof(*r));
 	struct io_hook hooks[] = {
-		{KEYBOARD_PORT, KEYBOARD_PORT, 1, NULL, keyboard_out, r},
-		{SYSTEM_PORT, SYSTEM_PORT, 1, system_in, system_out, r},
-		{CONTROL_PORT, CONTROL_PORT, 1, control_in, control_out, r},
-		{POWER_PORT, POWER_PORT, 2, NULL, power_out, r},
+		{KEYBOARD_PORT, KEYBOARD_PORT, 1, NULL, reset_out, r},
+		{SYSTEM_PORT, SYSTEM_PORT, 1, reset_in, reset_out, r},
+		{CONTROL_PORT, CONTROL_PORT, 1, reset_in, reset_out, r},
+		{POWER_PORT, POWER_PORT, 2, NULL, reset_out, r},
 	};
 	int error = 0;
 

@@ -44,44 +44,19 @@
 
 enum { RBR, IER, IIR, LCR, MCR, LSR, MSR, SCR };
 
-#define IER_RECEIVED	BIT(0)
-#define IER_THR_EMPTY	BIT(1)
-#define IER_LINE	BIT(2)
-#define IER_MODEM	BIT(3)
+enum { IER_RECEIVED = BIT(0), IER_THR_EMPTY = BIT(1), IER_LINE = BIT(2), IER_MODEM = BIT(3) };
+enum { IIR_MODEM, IIR_NONE, IIR_THR_EMPTY, IIR_RECEIVED = 4, IIR_LINE = 6, IIR_TIMEOUT = 12 };
+enum { FCR_ENABLE = BIT(0), FCR_CLEAR_IN = BIT(1) };
+enum { MCR_DTR = 1, MCR_RTS = 2, MCR_OUT1 = 4, MCR_OUT2 = 8, MCR_LOOP = 16 };
+enum { LSR_READY = BIT(0), LSR_OVERRUN = BIT(1), LSR_THR_EMPTY = BIT(5), LSR_ALL_SENT = BIT(6) };
+enum { MSR_CTS = BIT(4), MSR_DSR = BIT(5), MSR_RI = BIT(6), MSR_DCD = BIT(7) };
+
 #define IER_BITS	0x0f
-
-#define IIR_NONE	0x01
-#define IIR_MODEM	0x00
-#define IIR_THR_EMPTY	0x02
-#define IIR_RECEIVED	0x04
-#define IIR_LINE	0x06
-#define IIR_TIMEOUT	0x0c
 #define IIR_FIFOS	0xc0
-
-#define FCR_ENABLE	BIT(0)
-#define FCR_CLEAR_IN	BIT(1)
 #define FCR_TRIGGER(v)	((v) >> 6)
-
 #define LCR_DLAB	BIT(7)
-
-#define MCR_DTR		BIT(0)
-#define MCR_RTS		BIT(1)
-#define MCR_OUT1	BIT(2)
-#define MCR_OUT2	BIT(3)
-#define MCR_LOOP	BIT(4)
 #define MCR_BITS	0x1f
-
-#define LSR_READY	BIT(0)
-#define LSR_OVERRUN	BIT(1)
-#define LSR_THR_EMPTY	BIT(5)
-#define LSR_ALL_SENT	BIT(6)
-
-#define MSR_CTS		BIT(4)
-#define MSR_DSR		BIT(5)
-#define MSR_RI		BIT(6)
-#define MSR_DCD		BIT(7)
-#define MSR_DELTA_SHIFT 4 /* bit n has changed: bit n - 4 */
-
+#define MSR_DELTA_SHIFT 4  /* bit n has changed: bit n - 4 */
 #define DIVISOR_RESET	12 /* 9600 baud */
 #define POLLS_TO_LISTEN 8
 
@@ -127,7 +102,7 @@ static void uart_update(struct uart *u)
 	vm_irq(u->vm, UART_IRQ, uart_connected(u) && uart_interrupt(u) != IIR_NONE);
 }
 
-/* ---- bytes in -------------------------------------------------------------------------------- */
+/* ---- bytes in and out ------------------------------------------------------------------------ */
 
 static unsigned uart_room(const struct uart *u)
 {
@@ -180,13 +155,6 @@ static u8 uart_read_rbr(struct uart *u)
 	return byte;
 }
 
-static void uart_empty(struct uart *u)
-{
-	u->first = u->count = 0;
-}
-
-/* ---- bytes out ------------------------------------------------------------------------------- */
-
 static void uart_write_thr(struct uart *u, u8 byte)
 {
 	u->thr_empty_pending = true;
@@ -194,15 +162,13 @@ static void uart_write_thr(struct uart *u, u8 byte)
 		u->polls--;
 	if (!(u->mcr & MCR_LOOP)) {
 		vm_console_write(u->vm, byte);
-		return;
-	}
-	if (uart_room(u)) {
+	} else if (uart_room(u)) {
 		uart_push(u, byte);
-		return;
+	} else {
+		u->overrun = true;
+		if (!u->fifo_on) /* RBR is overwritten; a full FIFO stays as it is */
+			u->fifo[u->first] = byte;
 	}
-	u->overrun = true;
-	if (!u->fifo_on) /* RBR is overwritten; a full FIFO stays as it is */
-		u->fifo[u->first] = byte;
 }
 
 /* ---- registers ------------------------------------------------------------------------------- */
@@ -248,20 +214,11 @@ static void uart_write_fcr(struct uart *u, u8 value)
 	 * are on already, and the byte that it loses is the first that somebody typed.
 	 */
 	if ((!on && u->fifo_on) || (on && (value & FCR_CLEAR_IN)))
-		uart_empty(u);
+		u->first = u->count = 0;
 	u->fifo_on = on;
 	if (on) /* the other bits count only together with this one */
 		u->trigger = triggers[FCR_TRIGGER(value)];
 	uart_listen(u);
-}
-
-static u8 uart_read_iir(struct uart *u)
-{
-	u8 interrupt = uart_interrupt(u);
-
-	if (interrupt == IIR_THR_EMPTY)
-		u->thr_empty_pending = false;
-	return interrupt | (u->fifo_on ? IIR_FIFOS : 0);
 }
 
 static u8 uart_read_lsr(struct uart *u)
@@ -280,42 +237,50 @@ static u8 uart_read_lsr(struct uart *u)
 	return value;
 }
 
-static u8 uart_read_msr(struct uart *u)
+static u32 uart_in(void *opaque, u16 port, int size)
 {
-	u8 value = uart_modem_lines(u) | u->msr_delta;
+	struct uart *u = opaque;
+	bool dlab = u->lcr & LCR_DLAB;
+	u8 value = u->scr;
 
-	u->msr_delta = 0;
+	(void)size;
+	switch (port - UART_PORT) {
+	case RBR:
+		value = dlab ? u->divisor_low : uart_read_rbr(u);
+		break;
+	case IER:
+		value = dlab ? u->divisor_high : u->ier;
+		break;
+	case IIR:
+		value = uart_interrupt(u);
+		if (value == IIR_THR_EMPTY)
+			u->thr_empty_pending = false;
+		value |= u->fifo_on ? IIR_FIFOS : 0;
+		break;
+	case LCR:
+		value = u->lcr;
+		break;
+	case MCR:
+		value = u->mcr;
+		break;
+	case LSR:
+		value = uart_read_lsr(u);
+		break;
+	case MSR:
+		value = uart_modem_lines(u) | u->msr_delta;
+		u->msr_delta = 0;
+	}
+	uart_update(u);
 	return value;
 }
 
-static u8 uart_read(struct uart *u, unsigned reg)
+static void uart_out(void *opaque, u16 port, int size, u32 value)
 {
+	struct uart *u = opaque;
+	unsigned reg = port - UART_PORT;
 	bool dlab = u->lcr & LCR_DLAB;
 
-	switch (reg) {
-	case RBR:
-		return dlab ? u->divisor_low : uart_read_rbr(u);
-	case IER:
-		return dlab ? u->divisor_high : u->ier;
-	case IIR:
-		return uart_read_iir(u);
-	case LCR:
-		return u->lcr;
-	case MCR:
-		return u->mcr;
-	case LSR:
-		return uart_read_lsr(u);
-	case MSR:
-		return uart_read_msr(u);
-	default:
-		return u->scr;
-	}
-}
-
-static void uart_write(struct uart *u, unsigned reg, u8 value)
-{
-	bool dlab = u->lcr & LCR_DLAB;
-
+	(void)size;
 	if (reg == RBR && dlab)
 		u->divisor_low = value;
 	else if (reg == RBR)
@@ -332,26 +297,7 @@ static void uart_write(struct uart *u, unsigned reg, u8 value)
 		uart_write_mcr(u, value);
 	else if (reg == SCR)
 		u->scr = value;
-	/* LSR and MSR are not for writing */
-}
-
-static u32 uart_in(void *opaque, u16 port, int size)
-{
-	struct uart *u = opaque;
-	u8 value = uart_read(u, port - UART_PORT);
-
-	(void)size;
-	uart_update(u);
-	return value;
-}
-
-static void uart_out(void *opaque, u16 port, int size, u32 value)
-{
-	struct uart *u = opaque;
-
-	(void)size;
-	uart_write(u, port - UART_PORT, value);
-	uart_update(u);
+	uart_update(u); /* LSR and MSR are not for writing */
 }
 
 static int uart_create(struct vm *vm)

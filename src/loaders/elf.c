@@ -4,122 +4,58 @@
  *
  * An ELF file has a header, which says where the table of program headers is; each program header
  * of type PT_LOAD describes a segment: so many bytes at that offset in the file belong to that
- * physical address, and so many zeroes behind them. ELF32 and ELF64 say the same in words of
- * different width, so the steps are:
+ * physical address, and so many zeroes behind them. ELF32 and ELF64 say the same in words of 4 and
+ * of 8 bytes (W):
  *
- *	1. the formats, and reading either into one common form
- *	2. checking the header
- *	3. checking the segments: inside the file, below 4 GiB, apart from each other
- *	4. copying them
+ *	header	16 type, 18 machine; 24 entry, 24+W phoff; 24+3W+6 phentsize, 24+3W+8 phnum
+ *	program	0 type; W offset, 2W vaddr, 3W paddr, 4W filesz, 5W memsz
  *
  * Every number comes from the file and may be anything. The checks never add two of them before
- * knowing that the sum fits, and nothing is written until all segments have been checked.
+ * knowing that the sum fits, and nothing is written until all segments have been checked: inside
+ * the file, below 4 GiB, apart from each other.
  */
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "loaders/elf.h"
 #include "loaders/loaders.h"
 #include "vmm/vm.h"
 
-/* ---- 1. the formats ------------------------------------------------------------------ */
+#define ELF_IDENT    16
+#define ELF_MAGIC    0x464c457f /* "\x7f" "ELF" */
+#define ELFDATA_LE   1		/* two's complement, little-endian */
+#define ET_EXEC	     2
+#define EM_386	     3
+#define EM_X86_64    62
+#define PT_LOAD	     1
+#define SEGMENTS_MAX 16 /* an x86 kernel has two to five */
 
-#define ELF_IDENT 16
-#define ELF_MAGIC \
-	"\x7f"    \
-	"ELF"
-#define EI_CLASS   4
-#define ELFCLASS32 1
-#define ELFCLASS64 2
-#define EI_DATA	   5
-#define ELFDATA_LE 1 /* two's complement, little-endian */
-#define ET_EXEC	   2
-#define EM_386	   3
-#define EM_X86_64  62
-#define PT_LOAD	   1
+/* Where things are in the file; the places in front of them are always there. */
+enum { EI_CLASS = 4, EI_DATA = 5, E_TYPE = 16, E_MACHINE = 18, E_ENTRY = 24 };
+enum { ELFCLASS32 = 1, ELFCLASS64 = 2 };
 
-struct elf32_header {
-	u8 ident[ELF_IDENT];
-	u16 type, machine;
-	u32 version, entry, phoff, shoff, flags;
-	u16 ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
-};
-_Static_assert(sizeof(struct elf32_header) == 52, "ELF");
-
-struct elf64_header {
-	u8 ident[ELF_IDENT];
-	u16 type, machine;
-	u32 version;
-	u64 entry, phoff, shoff;
-	u32 flags;
-	u16 ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
-};
-_Static_assert(sizeof(struct elf64_header) == 64, "ELF");
-
-struct elf32_program {
-	u32 type, offset, vaddr, paddr, filesz, memsz, flags, align;
-};
-_Static_assert(sizeof(struct elf32_program) == 32, "ELF");
-
-struct elf64_program {
-	u32 type, flags;
-	u64 offset, vaddr, paddr, filesz, memsz, align;
-};
-_Static_assert(sizeof(struct elf64_program) == 56, "ELF");
-
-/* A header of either class; the fields that matter, in the wider words. */
-struct header {
-	bool wide; /* ELF64 */
-	u16 type, machine, phentsize, phnum;
-	u64 entry, phoff;
+/* What a program header of type PT_LOAD says. */
+struct part {
+	u64 offset, vaddr, paddr, filesz, memsz;
 };
 
-struct segment_list {
-	struct elf64_program segments[16]; /* an x86 kernel has two to five */
+struct elf {
+	struct vm *vm;
+	const struct vm_file *file;
+	unsigned word; /* W */
+	struct part segments[SEGMENTS_MAX];
 	unsigned count;
 };
 
-static struct header read_header(const struct vm_file *file)
+static u64 get(const struct vm_file *file, u64 at, unsigned size)
 {
-	struct elf32_header h32;
-	struct elf64_header h64;
+	u64 value = 0;
 
-	if (((const u8 *)file->data)[EI_CLASS] == ELFCLASS64) {
-		memcpy(&h64, file->data, sizeof(h64));
-		return (struct header){true,	  h64.type,  h64.machine, h64.phentsize,
-				       h64.phnum, h64.entry, h64.phoff};
-	}
-	memcpy(&h32, file->data, sizeof(h32));
-	return (struct header){false,	  h32.type,  h32.machine, h32.phentsize,
-			       h32.phnum, h32.entry, h32.phoff};
+	memcpy(&value, (const u8 *)file->data + at, size);
+	return value;
 }
-
-static struct elf64_program read_program(const struct vm_file *file, const struct header *h,
-					 unsigned i)
-{
-	const u8 *at = (const u8 *)file->data + h->phoff + (u64)i * h->phentsize;
-	struct elf64_program wide;
-	struct elf32_program p;
-
-	if (h->wide) {
-		memcpy(&wide, at, sizeof(wide));
-		return wide;
-	}
-	memcpy(&p, at, sizeof(p));
-	return (struct elf64_program){
-		.type = p.type,
-		.offset = p.offset,
-		.vaddr = p.vaddr,
-		.paddr = p.paddr,
-		.filesz = p.filesz,
-		.memsz = p.memsz,
-	};
-}
-
-/* ---- 2. the header ------------------------------------------------------------------- */
 
 bool elf_probe(const struct vm_file *file)
 {
-	return file->size >= ELF_IDENT && !memcmp(file->data, ELF_MAGIC, strlen(ELF_MAGIC));
+	return file->size >= ELF_IDENT && get(file, 0, 4) == ELF_MAGIC;
 }
 
 /* Is all of [offset, offset + size) in the file? */
@@ -128,163 +64,131 @@ static bool in_file(const struct vm_file *file, u64 offset, u64 size)
 	return offset <= file->size && size <= file->size - offset;
 }
 
-static int check_ident(struct vm *vm, const struct vm_file *file)
+static int check_ident(struct elf *elf)
 {
-	const u8 *ident = file->data;
-	u64 size = sizeof(struct elf32_header);
+	const struct vm_file *file = elf->file;
+	u64 size;
+	u8 class, data;
 
 	if (!elf_probe(file))
-		return vm_fail(vm, -ENOEXEC, "%s: not an ELF file", file->name);
-	if (ident[EI_CLASS] == ELFCLASS64)
-		size = sizeof(struct elf64_header);
-	else if (ident[EI_CLASS] != ELFCLASS32)
-		return vm_fail(vm, -ENOEXEC,
-			       "%s: ELF class %u is neither 32-bit (1) nor 64-bit (2)", file->name,
-			       ident[EI_CLASS]);
-	if (ident[EI_DATA] != ELFDATA_LE)
-		return vm_fail(vm, -ENOEXEC, "%s: ELF data encoding %u, x86 is little-endian (1)",
-			       file->name, ident[EI_DATA]);
+		return bad_file(elf->vm, file, "not an ELF file");
+	class = get(file, EI_CLASS, 1);
+	data = get(file, EI_DATA, 1);
+	if (class != ELFCLASS32 && class != ELFCLASS64)
+		return bad_file(elf->vm, file, "ELF class %u is neither 32-bit (1) nor 64-bit (2)",
+				class);
+	if (data != ELFDATA_LE)
+		return bad_file(elf->vm, file, "ELF data encoding %u, x86 is little-endian (1)",
+				data);
+	elf->word = class == ELFCLASS64 ? 8 : 4;
+	size = E_ENTRY + 3 * elf->word + 16;
 	if (file->size < size)
-		return vm_fail(vm, -ENOEXEC,
-			       "%s: cut short: %lu bytes, the ELF header alone has %lu", file->name,
-			       file->size, size);
+		return bad_file(elf->vm, file, "cut short: %lu bytes, the ELF header alone has %lu",
+				file->size, size);
 	return 0;
 }
 
-static int check_header(struct vm *vm, const struct vm_file *file, const struct header *h)
+static int add_segment(struct elf *elf, unsigned i, const struct part *s)
 {
-	unsigned machine = h->wide ? EM_X86_64 : EM_386;
-	unsigned entry_size = h->wide ? sizeof(struct elf64_program) : sizeof(struct elf32_program);
-	u64 table = (u64)h->phnum * h->phentsize;
+	const struct vm_file *file = elf->file;
 
-	if (h->type != ET_EXEC)
-		return vm_fail(
-			vm, -ENOEXEC,
-			"%s: ELF type %u is not an executable (2): link it without -pie and -r",
-			file->name, h->type);
-	if (h->machine != machine)
-		return vm_fail(vm, -ENOEXEC, "%s: ELF machine %u, x86 in this class is %u",
-			       file->name, h->machine, machine);
-	if (h->phentsize != entry_size)
-		return vm_fail(vm, -ENOEXEC, "%s: ELF program headers of %u bytes, should be %u",
-			       file->name, h->phentsize, entry_size);
-	if (!in_file(file, h->phoff, table))
-		return vm_fail(vm, -ENOEXEC,
-			       "%s: cut short: %lu bytes, has %u program headers at offset %lu",
-			       file->name, file->size, h->phnum, h->phoff);
-	return 0;
-}
+	if (elf->count == SEGMENTS_MAX)
+		return bad_file(elf->vm, file, "more than %u segments to load", SEGMENTS_MAX);
+	if (s->filesz > s->memsz)
+		return bad_file(elf->vm, file,
+				"segment %u has 0x%lx bytes in the file, 0x%lx in memory", i,
+				s->filesz, s->memsz);
+	if (!in_file(file, s->offset, s->filesz))
+		return bad_file(elf->vm, file,
+				"cut short: %lu bytes, segment %u is 0x%lx bytes at offset 0x%lx",
+				file->size, i, s->filesz, s->offset);
+	if (s->paddr >= LOADER_LIMIT || s->memsz > LOADER_LIMIT - s->paddr)
+		return bad_file(elf->vm, file, "segment %u, 0x%lx bytes at 0x%lx, is above 4 GiB",
+				i, s->memsz, s->paddr);
+	for (unsigned k = 0; k < elf->count; k++) {
+		const struct part *t = &elf->segments[k];
 
-/* ---- 3. the segments ----------------------------------------------------------------- */
-
-static int check_segment(struct vm *vm, const struct vm_file *file, unsigned i,
-			 const struct elf64_program *p)
-{
-	if (p->filesz > p->memsz)
-		return vm_fail(vm, -ENOEXEC,
-			       "%s: segment %u has 0x%lx bytes in the file, 0x%lx in memory",
-			       file->name, i, p->filesz, p->memsz);
-	if (!in_file(file, p->offset, p->filesz))
-		return vm_fail(
-			vm, -ENOEXEC,
-			"%s: cut short: %lu bytes, segment %u is 0x%lx bytes at offset 0x%lx",
-			file->name, file->size, i, p->filesz, p->offset);
-	if (p->paddr >= LOADER_LIMIT || p->memsz > LOADER_LIMIT - p->paddr)
-		return vm_fail(vm, -ENOEXEC, "%s: segment %u, 0x%lx bytes at 0x%lx, is above 4 GiB",
-			       file->name, i, p->memsz, p->paddr);
-	return 0;
-}
-
-static int check_overlap(struct vm *vm, const struct vm_file *file, unsigned i,
-			 const struct elf64_program *p, const struct segment_list *list)
-{
-	for (unsigned k = 0; k < list->count; k++) {
-		const struct elf64_program *q = &list->segments[k];
-
-		if (p->paddr < q->paddr + q->memsz && q->paddr < p->paddr + p->memsz)
-			return vm_fail(vm, -ENOEXEC,
-				       "%s: segment %u at 0x%lx overlaps the segment at 0x%lx",
-				       file->name, i, p->paddr, q->paddr);
+		if (s->paddr < t->paddr + t->memsz && t->paddr < s->paddr + s->memsz)
+			return bad_file(elf->vm, file,
+					"segment %u at 0x%lx overlaps the segment at 0x%lx", i,
+					s->paddr, t->paddr);
 	}
+	elf->segments[elf->count++] = *s;
 	return 0;
 }
 
-static int read_segments(struct vm *vm, const struct vm_file *file, const struct header *h,
-			 struct segment_list *list)
+static int read_segments(struct elf *elf)
 {
-	int err;
+	const struct vm_file *file = elf->file;
+	unsigned w = elf->word, counts = E_ENTRY + 3 * w;
+	unsigned type = get(file, E_TYPE, 2), machine = get(file, E_MACHINE, 2);
+	unsigned size = get(file, counts + 6, 2), n = get(file, counts + 8, 2);
+	unsigned our_machine = w == 8 ? EM_X86_64 : EM_386, our_size = w == 8 ? 56 : 32;
+	u64 at = get(file, E_ENTRY + w, w);
+	int err = 0;
 
-	list->count = 0;
-	for (unsigned i = 0; i < h->phnum; i++) {
-		struct elf64_program p = read_program(file, h, i);
+	if (type != ET_EXEC)
+		return bad_file(elf->vm, file,
+				"ELF type %u is not an executable (2): link it without -pie and -r",
+				type);
+	if (machine != our_machine)
+		return bad_file(elf->vm, file, "ELF machine %u, x86 in this class is %u", machine,
+				our_machine);
+	if (size != our_size)
+		return bad_file(elf->vm, file, "ELF program headers of %u bytes, should be %u",
+				size, our_size);
+	if (!in_file(file, at, (u64)n * size))
+		return bad_file(elf->vm, file,
+				"cut short: %lu bytes, has %u program headers at offset %lu",
+				file->size, n, at);
+	for (unsigned i = 0; i < n && !err; i++, at += size) {
+		struct part s = {
+			get(file, at + w, w),	  get(file, at + 2 * w, w),
+			get(file, at + 3 * w, w), get(file, at + 4 * w, w),
+			get(file, at + 5 * w, w),
+		};
 
-		if (p.type != PT_LOAD || !p.memsz)
-			continue;
-		if (list->count == ARRAY_SIZE(list->segments))
-			return vm_fail(vm, -ENOEXEC, "%s: more than %zu segments to load",
-				       file->name, ARRAY_SIZE(list->segments));
-		err = check_segment(vm, file, i, &p);
-		if (!err)
-			err = check_overlap(vm, file, i, &p, list);
-		if (err)
-			return err;
-		list->segments[list->count++] = p;
+		if (get(file, at, 4) == PT_LOAD && s.memsz)
+			err = add_segment(elf, i, &s);
 	}
-	return 0;
+	return err;
 }
 
 /*
  * A kernel linked to run at a high virtual address has its entry point there too, but starts
  * without paging: the physical address of the entry is that of its place in its segment.
  */
-static int find_entry(struct vm *vm, const struct vm_file *file, u64 entry,
-		      const struct segment_list *list, struct image *out)
+static int find_entry(const struct elf *elf, struct image *out)
 {
-	for (unsigned i = 0; i < list->count; i++) {
-		const struct elf64_program *p = &list->segments[i];
+	u64 entry = get(elf->file, E_ENTRY, elf->word);
 
-		if (entry >= p->vaddr && entry - p->vaddr < p->memsz) {
-			out->entry = entry - p->vaddr + p->paddr;
+	for (unsigned i = 0; i < elf->count; i++) {
+		const struct part *s = &elf->segments[i];
+
+		if (entry >= s->vaddr && entry - s->vaddr < s->memsz) {
+			out->entry = entry - s->vaddr + s->paddr;
 			return 0;
 		}
 	}
-	return vm_fail(vm, -ENOEXEC, "%s: the entry point 0x%lx is in none of the %u segments",
-		       file->name, entry, list->count);
-}
-
-/* ---- 4. copying ---------------------------------------------------------------------- */
-
-static int copy_segment(struct vm *vm, const struct vm_file *file, const struct elf64_program *p)
-{
-	u8 *to = loader_ram(vm, file, "a segment", p->paddr, p->memsz);
-
-	if (!to)
-		return -ENOMEM;
-	memcpy(to, (const u8 *)file->data + p->offset, p->filesz);
-	memset(to + p->filesz, 0, p->memsz - p->filesz);
-	return 0;
+	return bad_file(elf->vm, elf->file, "the entry point 0x%lx is in none of the %u segments",
+			entry, elf->count);
 }
 
 int elf_load(struct vm *vm, const struct vm_file *file, struct image *out)
 {
-	struct segment_list list;
-	struct header h;
-	int err = check_ident(vm, file);
+	struct elf elf = {.vm = vm, .file = file};
+	int err = check_ident(&elf);
 
-	if (err)
-		return err;
-	h = read_header(file);
-	err = check_header(vm, file, &h);
 	if (!err)
-		err = read_segments(vm, file, &h, &list);
+		err = read_segments(&elf);
 	if (!err)
-		err = find_entry(vm, file, h.entry, &list, out);
+		err = find_entry(&elf, out);
 	out->end = 0;
-	for (unsigned i = 0; !err && i < list.count; i++) {
-		const struct elf64_program *p = &list.segments[i];
+	for (unsigned i = 0; !err && i < elf.count; i++) {
+		const struct part *s = &elf.segments[i];
 
-		out->end = max(out->end, p->paddr + p->memsz);
-		err = copy_segment(vm, file, p);
+		out->end = max(out->end, s->paddr + s->memsz);
+		err = loader_put(vm, file, "a segment", s->offset, s->filesz, s->paddr, s->memsz);
 	}
 	return err;
 }

@@ -24,10 +24,96 @@
 #include "lib/errno.h"
 #include "lib/print.h"
 #include "lib/string.h"
-#include "loaders/linux.h"
 #include "loaders/loaders.h"
 #include "vmm/loader.h"
 #include "vmm/vm.h"
+
+/*
+ * The formats of boot.rst and zero-page.rst; the offsets are those of the tables there, which count
+ * from the beginning of the file and of boot_params alike.
+ */
+#define LINUX_SECTOR	   512
+#define LINUX_FLAG_AT	   0x1fe
+#define LINUX_BOOT_FLAG	   0xaa55
+#define LINUX_MAGIC_AT	   0x202
+#define LINUX_MAGIC	   0x53726448 /* "HdrS" */
+
+#define LINUX_HEADER_AT	   0x1f1
+#define LINUX_HEADER_MAX   0x290 /* where the room for it in boot_params ends */
+
+/* Protocol versions, and what came with them. */
+#define LINUX_2_06	   0x206 /* cmdline_size */
+#define LINUX_2_10	   0x20a /* pref_address, init_size */
+#define LINUX_2_12	   0x20c /* xloadflags */
+
+#define LINUX_LOADED_HIGH  0x01 /* loadflags: a bzImage, belongs at 1 MiB or above */
+#define LINUX_KERNEL_64	   0x01 /* xloadflags: may be entered in 64-bit mode, behind its start by */
+#define LINUX_ENTRY_64	   0x200
+
+#define LINUX_LOADER_OTHER 0xff /* type_of_loader: one without a number of its own */
+
+/* The setup header, at LINUX_HEADER_AT in the file. */
+struct linux_header {
+	u8 setup_sects; /* 512-byte sectors of real-mode code behind the first; 0 means 4 */
+	u16 root_flags;
+	u32 syssize; /* 16-byte units of protected-mode code */
+	u16 ram_size, vid_mode, root_dev, boot_flag;
+	u8 jump;	/* opcode */
+	u8 jump_offset; /* from behind it to the end of this header */
+	u32 magic;
+	u16 version;
+	u32 realmode_switch;
+	u16 start_sys_seg;
+	u16 kernel_version; /* offset of a string, less 0x200 */
+	u8 type_of_loader, loadflags;
+	u16 setup_move_size;
+	u32 code32_start;
+	u32 ramdisk_image, ramdisk_size, bootsect_kludge;
+	u16 heap_end_ptr;
+	u8 ext_loader_ver, ext_loader_type;
+	u32 cmd_line_ptr;
+	u32 initrd_addr_max; /* the highest address that a byte of the initrd may have */
+	u32 kernel_alignment;
+	u8 relocatable_kernel, min_alignment;
+	u16 xloadflags;
+	u32 cmdline_size; /* without the zero behind it */
+	u32 hardware_subarch;
+	u64 hardware_subarch_data;
+	u32 payload_offset, payload_length;
+	u64 setup_data, pref_address;
+	u32 init_size;
+} __packed;
+
+#define LINUX_ASSERT_AT(field, offset)                                                     \
+	_Static_assert(LINUX_HEADER_AT + offsetof(struct linux_header, field) == (offset), \
+		       "boot.rst, the real-mode kernel header")
+LINUX_ASSERT_AT(boot_flag, LINUX_FLAG_AT);
+LINUX_ASSERT_AT(magic, LINUX_MAGIC_AT);
+LINUX_ASSERT_AT(kernel_version, 0x20e);
+LINUX_ASSERT_AT(code32_start, 0x214);
+LINUX_ASSERT_AT(xloadflags, 0x236);
+LINUX_ASSERT_AT(cmdline_size, 0x238);
+LINUX_ASSERT_AT(init_size, 0x260);
+
+#define LINUX_E820_MAX 128
+
+/* The "zero page": what the kernel is told, zero where it is told nothing. */
+struct linux_params {
+	u8 unused1[0x1e8];
+	u8 e820_entries;
+	u8 unused2[LINUX_HEADER_AT - 0x1e9];
+	union {
+		struct linux_header header;
+		u8 header_bytes[LINUX_HEADER_MAX - LINUX_HEADER_AT];
+	};
+	u8 unused3[0x2d0 - LINUX_HEADER_MAX];
+	struct ram_range e820[LINUX_E820_MAX];
+	u8 unused4[0x1000 - 0x2d0 - LINUX_E820_MAX * sizeof(struct ram_range)];
+} __packed;
+_Static_assert(offsetof(struct linux_params, e820_entries) == 0x1e8, "zero-page.rst");
+_Static_assert(offsetof(struct linux_params, header) == LINUX_HEADER_AT, "zero-page.rst");
+_Static_assert(offsetof(struct linux_params, e820) == 0x2d0, "zero-page.rst");
+_Static_assert(sizeof(struct linux_params) == 4096, "zero-page.rst");
 
 #define DEFAULT_SETUP_SECTS 4
 #define SYSSIZE_UNIT	    16
@@ -37,8 +123,8 @@
 /* The kernel's file, and where its parts go. Guest physical addresses, sizes in bytes. */
 struct kernel {
 	const struct vm_file *file;
-	struct linux_header header;
-	u64 header_end; /* offset in the file */
+	const struct linux_header *header; /* in the file */
+	u64 header_end;			   /* offset in the file */
 	u64 setup_size; /* of the real-mode part; the protected-mode part follows */
 	u64 code_size;	/* of the protected-mode part */
 	u64 load;	/* where that is put */
@@ -46,20 +132,9 @@ struct kernel {
 	u64 initrd;	/* 0 if there is none */
 };
 
-static u16 read_u16(const struct vm_file *file, u64 offset)
+static const struct linux_header *file_header(const struct vm_file *file)
 {
-	u16 v;
-
-	memcpy(&v, (const u8 *)file->data + offset, sizeof(v));
-	return v;
-}
-
-static u32 read_u32(const struct vm_file *file, u64 offset)
-{
-	u32 v;
-
-	memcpy(&v, (const u8 *)file->data + offset, sizeof(v));
-	return v;
+	return (const void *)((const u8 *)file->data + LINUX_HEADER_AT);
 }
 
 /* ---- 1. the header ------------------------------------------------------------------- */
@@ -67,76 +142,69 @@ static u32 read_u32(const struct vm_file *file, u64 offset)
 /* Two sectors are the least that a bzImage has, and all of the header is in them. */
 static bool linux_probe(const struct vm_file *kernel)
 {
-	return kernel->size >= 2 * LINUX_SECTOR &&
-	       read_u16(kernel, LINUX_FLAG_AT) == LINUX_BOOT_FLAG &&
-	       read_u32(kernel, LINUX_MAGIC_AT) == LINUX_MAGIC;
+	const struct linux_header *h = file_header(kernel);
+
+	return kernel->size >= 2 * LINUX_SECTOR && h->boot_flag == LINUX_BOOT_FLAG &&
+	       h->magic == LINUX_MAGIC;
 }
 
 /* §jump: its offset counts from 0x202, and what lies behind the header is code. */
 static int check_header(struct vm *vm, struct kernel *k)
 {
-	const struct linux_header *h = &k->header;
+	const struct linux_header *h = k->header;
+	unsigned major = h->version >> 8, minor = h->version & 0xff;
 	size_t size = h->version >= LINUX_2_10 ? sizeof(*h)
 					       : offsetof(struct linux_header, hardware_subarch);
 
 	if (h->version < LINUX_2_06)
-		return vm_fail(vm, -ENOEXEC,
-			       "%s: Linux boot protocol %u.%02u is older than 2.06 (Linux 2.6.22)",
-			       k->file->name, h->version >> 8, h->version & 0xff);
+		return bad_file(vm, k->file,
+				"Linux boot protocol %u.%02u is older than 2.06 (Linux 2.6.22)",
+				major, minor);
 	if (!(h->loadflags & LINUX_LOADED_HIGH))
-		return vm_fail(vm, -ENOEXEC, "%s: a zImage (loadflags 0x%x): build a bzImage",
-			       k->file->name, h->loadflags);
+		return bad_file(vm, k->file, "a zImage (loadflags 0x%x): build a bzImage",
+				h->loadflags);
 	k->header_end = LINUX_MAGIC_AT + h->jump_offset;
 	if (k->header_end < LINUX_HEADER_AT + size || k->header_end > LINUX_HEADER_MAX)
-		return vm_fail(
-			vm, -ENOEXEC,
-			"%s: the setup header ends at 0x%lx, protocol %u.%02u has 0x%lx-0x%x",
-			k->file->name, k->header_end, h->version >> 8, h->version & 0xff,
-			LINUX_HEADER_AT + size, LINUX_HEADER_MAX);
-	return 0;
-}
-
-static int check_sizes(struct vm *vm, struct kernel *k)
-{
-	const struct linux_header *h = &k->header;
-	u64 sectors = h->setup_sects ? h->setup_sects : DEFAULT_SETUP_SECTS;
-
-	k->setup_size = (1 + sectors) * LINUX_SECTOR;
-	k->code_size = (u64)h->syssize * SYSSIZE_UNIT;
-	if (k->file->size < k->setup_size + k->code_size)
-		return vm_fail(
-			vm, -ENOEXEC,
-			"%s: cut short: %lu bytes, setup_sects %lu and syssize 0x%x make %lu",
-			k->file->name, k->file->size, sectors, h->syssize,
-			k->setup_size + k->code_size);
-	if (k->code_size <= LINUX_ENTRY_64)
-		return vm_fail(vm, -ENOEXEC, "%s: syssize 0x%x leaves no room for a kernel",
-			       k->file->name, h->syssize);
+		return bad_file(vm, k->file,
+				"the setup header ends at 0x%lx, protocol %u.%02u has 0x%lx-0x%x",
+				k->header_end, major, minor, LINUX_HEADER_AT + size,
+				LINUX_HEADER_MAX);
 	return 0;
 }
 
 static int read_kernel(struct vm *vm, struct kernel *k)
 {
+	const struct linux_header *h = k->header;
+	u64 sectors;
 	int err;
 
-	k->file = &vm->config->kernel;
 	if (!linux_probe(k->file))
-		return vm_fail(vm, -ENOEXEC,
-			       "%s: no Linux kernel: no 0xaa55 at 0x1fe and \"HdrS\" at 0x202",
-			       k->file->name);
-	memcpy(&k->header, (const u8 *)k->file->data + LINUX_HEADER_AT, sizeof(k->header));
+		return bad_file(vm, k->file,
+				"no Linux kernel: no 0xaa55 at 0x1fe and \"HdrS\" at 0x202");
 	err = check_header(vm, k);
-	return err ? err : check_sizes(vm, k);
+	if (err)
+		return err;
+	sectors = h->setup_sects ? h->setup_sects : DEFAULT_SETUP_SECTS;
+	k->setup_size = (1 + sectors) * LINUX_SECTOR;
+	k->code_size = (u64)h->syssize * SYSSIZE_UNIT;
+	if (k->file->size < k->setup_size + k->code_size)
+		return bad_file(vm, k->file,
+				"cut short: %lu bytes, setup_sects %lu and syssize 0x%x make %lu",
+				k->file->size, sectors, h->syssize, k->setup_size + k->code_size);
+	if (k->code_size <= LINUX_ENTRY_64)
+		return bad_file(vm, k->file, "syssize 0x%x leaves no room for a kernel",
+				h->syssize);
+	return 0;
 }
 
 /* §kernel_version: print the string's first word, which is the version. */
 static void print_version(const struct vm *vm, const struct kernel *k)
 {
-	u64 at = k->header.kernel_version + LINUX_SECTOR;
+	u64 at = k->header->kernel_version + LINUX_SECTOR;
 	const char *text = (const char *)k->file->data + at;
 	int n = 0;
 
-	if (!k->header.kernel_version)
+	if (!k->header->kernel_version)
 		return;
 	while (n < VERSION_MAX && at + n < k->setup_size && text[n] > ' ' && text[n] <= '~')
 		n++;
@@ -152,7 +220,7 @@ static void print_version(const struct vm *vm, const struct kernel *k)
  */
 static int place_kernel(struct vm *vm, struct kernel *k)
 {
-	const struct linux_header *h = &k->header;
+	const struct linux_header *h = k->header;
 	u64 runs = h->code32_start, init_size = k->code_size;
 
 	if (h->version >= LINUX_2_10) {
@@ -161,16 +229,14 @@ static int place_kernel(struct vm *vm, struct kernel *k)
 	}
 	k->load = h->relocatable_kernel ? runs : h->code32_start;
 	if (min(k->load, runs) < MIB || max(k->load, runs) >= LOADER_LIMIT)
-		return vm_fail(vm, -ENOEXEC,
-			       "%s: code32_start 0x%x, pref_address 0x%lx: not from 1 MiB to 4 GiB",
-			       k->file->name, h->code32_start, runs);
+		return bad_file(vm, k->file,
+				"code32_start 0x%x, pref_address 0x%lx: not from 1 MiB to 4 GiB",
+				h->code32_start, runs);
 	if (h->relocatable_kernel) {
 		if (!h->kernel_alignment || h->kernel_alignment & (h->kernel_alignment - 1))
-			return vm_fail(vm, -ENOEXEC,
-				       "%s: kernel_alignment 0x%x is not a power of two",
-				       k->file->name, h->kernel_alignment);
-		runs = align_up(runs, h->kernel_alignment);
-		k->load = runs;
+			return bad_file(vm, k->file, "kernel_alignment 0x%x is not a power of two",
+					h->kernel_alignment);
+		k->load = runs = align_up(runs, h->kernel_alignment);
 	}
 	if (!loader_ram(vm, k->file, "the kernel to run", runs, init_size) ||
 	    !loader_ram(vm, k->file, "the kernel", k->load, k->code_size))
@@ -186,13 +252,12 @@ static int place_initrd(struct vm *vm, struct kernel *k)
 {
 	const struct vm_file *initrd = &vm->config->initrd;
 	const struct mem_region *ram = vm_region(vm, GPA(k->load));
-	u64 top = min(ram->start.a + ram->size, k->header.initrd_addr_max + 1ull);
+	u64 top = min(ram->start.a + ram->size, k->header->initrd_addr_max + 1ull);
 
-	k->initrd = 0;
 	if (!initrd->data)
 		return 0;
 	if (!initrd->size)
-		return vm_fail(vm, -ENOEXEC, "%s: the initrd is empty", initrd->name);
+		return bad_file(vm, initrd, "the initrd is empty");
 	if (initrd->size <= top)
 		k->initrd = align_down(top - initrd->size, PAGE_SIZE);
 	if (k->initrd < k->end)
@@ -205,40 +270,30 @@ static int place_initrd(struct vm *vm, struct kernel *k)
 
 /* ---- 4. zero page and command line --------------------------------------------------- */
 
-static void put_e820(const struct vm *vm, struct linux_params *params)
-{
-	struct ram_range ranges[RAM_RANGES_MAX];
-	unsigned n = ram_map(vm, ranges);
-
-	_Static_assert(RAM_RANGES_MAX <= LINUX_E820_MAX, "the map fits");
-	for (unsigned i = 0; i < n; i++)
-		params->e820[i] = (struct linux_e820){
-			.start = ranges[i].start,
-			.size = ranges[i].size,
-			.type = ranges[i].type,
-		};
-	params->e820_entries = n;
-}
-
 /* §The 32-bit boot protocol: a page of zeroes, the file's header, and what loaders fill in. */
-static void put_params(const struct vm *vm, const struct kernel *k, struct linux_params *params)
+static int put_params(struct vm *vm, const struct kernel *k)
 {
-	const u8 *header = (const u8 *)k->file->data + LINUX_HEADER_AT;
+	struct linux_params *params =
+		loader_ram(vm, k->file, "boot_params", LOW_LINUX_PARAMS, sizeof(*params));
 
+	if (!params)
+		return -ENOMEM;
 	memset(params, 0, sizeof(*params));
-	memcpy(params->header_bytes, header, k->header_end - LINUX_HEADER_AT);
+	memcpy(params->header_bytes, k->header, k->header_end - LINUX_HEADER_AT);
 	params->header.type_of_loader = LINUX_LOADER_OTHER;
 	params->header.code32_start = k->load;
 	params->header.cmd_line_ptr = LOW_LINUX_CMDLINE;
 	params->header.ramdisk_image = k->initrd;
 	params->header.ramdisk_size = k->initrd ? vm->config->initrd.size : 0;
-	put_e820(vm, params);
+	_Static_assert(RAM_RANGES_MAX <= LINUX_E820_MAX, "the map fits");
+	params->e820_entries = ram_map(vm, params->e820);
+	return 0;
 }
 
 static int put_cmdline(struct vm *vm, const struct kernel *k)
 {
 	const char *cmdline = k->file->cmdline;
-	u64 size = strlen(cmdline), most = min(k->header.cmdline_size, CMDLINE_ROOM - 1);
+	u64 size = strlen(cmdline), most = min(k->header->cmdline_size, CMDLINE_ROOM - 1);
 	char *to;
 
 	if (size > most)
@@ -257,16 +312,8 @@ static int put_cmdline(struct vm *vm, const struct kernel *k)
 static int copy_files(struct vm *vm, const struct kernel *k)
 {
 	const struct vm_file *initrd = &vm->config->initrd;
-	struct linux_params *params =
-		loader_ram(vm, k->file, "boot_params", LOW_LINUX_PARAMS, sizeof(*params));
-	int err;
+	int err = loader_copy(vm, k->file, "the kernel", k->setup_size, k->code_size, k->load);
 
-	if (!params)
-		return -ENOMEM;
-	put_params(vm, k, params);
-	err = put_cmdline(vm, k);
-	if (!err)
-		err = loader_copy(vm, k->file, "the kernel", k->setup_size, k->code_size, k->load);
 	if (!err && k->initrd)
 		err = loader_copy(vm, initrd, "the initrd", 0, initrd->size, k->initrd);
 	return err;
@@ -274,7 +321,7 @@ static int copy_files(struct vm *vm, const struct kernel *k)
 
 static int start(struct vcpu *vcpu, const struct kernel *k)
 {
-	const struct linux_header *h = &k->header;
+	const struct linux_header *h = k->header;
 	int err;
 
 	if (h->version >= LINUX_2_12 && h->xloadflags & LINUX_KERNEL_64)
@@ -289,7 +336,7 @@ static int start(struct vcpu *vcpu, const struct kernel *k)
 static int linux_load(struct vm *vm)
 {
 	const struct vm_config *config = vm->config;
-	struct kernel k;
+	struct kernel k = {.file = &config->kernel, .header = file_header(&config->kernel)};
 	int err;
 
 	if (config->module_count)
@@ -300,6 +347,10 @@ static int linux_load(struct vm *vm)
 		err = place_kernel(vm, &k);
 	if (!err)
 		err = place_initrd(vm, &k);
+	if (!err)
+		err = put_params(vm, &k);
+	if (!err)
+		err = put_cmdline(vm, &k);
 	if (!err)
 		err = copy_files(vm, &k);
 	if (!err)

@@ -39,7 +39,10 @@ struct vm_file;
 /* What every loader hands to its kernel are 32-bit addresses. */
 #define LOADER_LIMIT	  (4 * GIB)
 
-/* ---- guest memory (ram.c) ------------------------------------------------------------ */
+/* ---- files and guest memory (ram.c) -------------------------------------------------- */
+
+/** bad_file() - vm_fail() with a sentence about a file, which begins with its name; -ENOEXEC. */
+int bad_file(struct vm *vm, const struct vm_file *file, const char *fmt, ...) __printf(3, 4);
 
 /**
  * loader_ram() - the guest RAM that something is to be written to.
@@ -59,18 +62,23 @@ void *loader_ram(struct vm *vm, const struct vm_file *who, const char *what, u64
  * @offset, @size: which bytes of the file; the caller has checked that they are inside
  * @at: the guest physical address
  *
+ * loader_put() clears the bytes behind it, up to @room in all.
+ *
  * Return: 0, or -ENOMEM as above.
  */
 int loader_copy(struct vm *vm, const struct vm_file *file, const char *what, u64 offset, u64 size,
 		u64 at);
+int loader_put(struct vm *vm, const struct vm_file *file, const char *what, u64 offset, u64 size,
+	       u64 at, u64 room);
 
-/* A range of physical addresses. The types are ACPI's, used by Multiboot and Linux alike. */
 enum ram_type { RAM_USABLE = 1, RAM_RESERVED = 2 };
 
+/* A range of physical addresses, as E820, Multiboot and Linux's boot_params have it. */
 struct ram_range {
 	u64 start, size; /* bytes */
-	enum ram_type type;
-};
+	u32 type;	 /* enum ram_type */
+} __packed;
+_Static_assert(sizeof(struct ram_range) == 20, "ACPI, int 15h E820");
 
 #define RAM_RANGES_MAX (MEM_REGIONS + 2)
 
@@ -85,6 +93,29 @@ struct ram_range {
  * Return: the number of ranges.
  */
 unsigned ram_map(const struct vm *vm, struct ram_range *ranges);
+
+/* ---- ELF files (elf.c) --------------------------------------------------------------- */
+
+/* A kernel that has been put into guest RAM; guest physical addresses. */
+struct image {
+	u64 entry;
+	u64 end; /* of its highest byte, bss included */
+};
+
+/** elf_probe() - does the file begin like an ELF file? */
+bool elf_probe(const struct vm_file *file);
+
+/**
+ * elf_load() - copy an executable's segments to their physical addresses, and clear their bss.
+ * @file: an ELF32 file for the i386, or an ELF64 file for the x86-64 that lies below 4 GiB
+ * @out: where it is
+ *
+ * ELF specification (TIS 1.2), book I part 1 and 2.
+ *
+ * Return: 0; -ENOEXEC for a file that breaks the rules or is cut short, -ENOMEM if the VM has no
+ * RAM where a segment wants to be; both with a sentence in vm_fail().
+ */
+int elf_load(struct vm *vm, const struct vm_file *file, struct image *out);
 
 /* ---- how a guest starts (start.c) ---------------------------------------------------- */
 

@@ -3,11 +3,23 @@
  * ram.c: guest RAM as the loaders see it: to write into, and to describe.
  */
 #include "lib/errno.h"
+#include "lib/print.h"
 #include "lib/string.h"
 #include "loaders/loaders.h"
 #include "vmm/vm.h"
 
 #define CONVENTIONAL_END 0x9fc00ull /* the KiB below 640 KiB is the extended BIOS data area */
+
+int bad_file(struct vm *vm, const struct vm_file *file, const char *fmt, ...)
+{
+	char text[sizeof(vm->reason)];
+	va_list ap;
+
+	va_start(ap, fmt);
+	str_format_v(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	return vm_fail(vm, -ENOEXEC, "%s: %s", file->name, text);
+}
 
 void *loader_ram(struct vm *vm, const struct vm_file *who, const char *what, u64 at, u64 size)
 {
@@ -22,15 +34,22 @@ void *loader_ram(struct vm *vm, const struct vm_file *who, const char *what, u64
 	return p;
 }
 
-int loader_copy(struct vm *vm, const struct vm_file *file, const char *what, u64 offset, u64 size,
-		u64 at)
+int loader_put(struct vm *vm, const struct vm_file *file, const char *what, u64 offset, u64 size,
+	       u64 at, u64 room)
 {
-	void *to = loader_ram(vm, file, what, at, size);
+	u8 *to = loader_ram(vm, file, what, at, room);
 
 	if (!to)
 		return -ENOMEM;
 	memcpy(to, (const u8 *)file->data + offset, size);
+	memset(to + size, 0, room - size);
 	return 0;
+}
+
+int loader_copy(struct vm *vm, const struct vm_file *file, const char *what, u64 offset, u64 size,
+		u64 at)
+{
+	return loader_put(vm, file, what, offset, size, at, size);
 }
 
 /* Put [start, end) behind the @n ranges there are; an empty one is nothing. Return the new @n. */
@@ -45,7 +64,7 @@ static unsigned add_range(struct ram_range *ranges, unsigned n, u64 start, u64 e
 		last->size += end - start;
 		return n;
 	}
-	ranges[n] = (struct ram_range){.start = start, .size = end - start, .type = type};
+	ranges[n] = (struct ram_range){start, end - start, type};
 	return n + 1;
 }
 

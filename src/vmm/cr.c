@@ -21,16 +21,6 @@
 #define CR0_TRANSLATION (CR0_PG | CR0_WP | CR0_PE)
 #define CR4_TRANSLATION (CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP)
 
-void paging_registers_written(struct vcpu *vcpu, bool translation)
-{
-	const struct paging_ops *paging = vcpu->vm->paging;
-
-	if (paging && paging->registers_written)
-		paging->registers_written(vcpu);
-	else if (translation)
-		cpu->flush(vcpu);
-}
-
 /* APM vol. 2 §3.1.1 and, for entering and leaving long mode, §14.6. */
 static int guest_write_cr0(struct vcpu *vcpu, u64 value)
 {

@@ -234,3 +234,13 @@ void memory_destroy(struct vm *vm)
 		pages_free(m->blocks[i].host, m->blocks[i].size, true);
 	*m = (struct memory){0};
 }
+
+void paging_registers_written(struct vcpu *vcpu, bool translation)
+{
+	const struct paging_ops *paging = vcpu->vm->paging;
+
+	if (paging && paging->registers_written)
+		paging->registers_written(vcpu);
+	else if (translation)
+		cpu->flush(vcpu);
+}

@@ -58,36 +58,32 @@ static void note_prefix(struct reader *r, u8 prefix)
 	}
 }
 
-static bool is_rex(const struct reader *r, u8 byte)
+static bool is_rex(u8 byte)
 {
-	return (byte & 0xf0) == 0x40 && r->code == CODE_64;
+	return (byte & 0xf0) == 0x40;
 }
 
 static bool is_prefix(const struct reader *r, u8 byte)
 {
-	if ((byte & 0xf0) == 0x40)
-		return is_rex(r, byte);
-	return (insn_attr_one[byte] & ATTR_KIND) == KIND_PREFIX;
+	return (insn_attr_one[byte] & ATTR_KIND) == KIND_PREFIX &&
+	       (r->code == CODE_64 || !is_rex(byte));
 }
 
 /*
  * Read the prefixes, of which @byte is the first, in whatever order they come, and what they say
  * about sizes. A REX prefix counts only right before the opcode: another prefix behind it makes it
  * void (APM vol. 3 §1.2.7).
- * Return: the byte behind them, or an error.
+ * Return: the byte behind them.
  */
-static __attribute__((noinline)) int read_prefixes(struct reader *r, u64 byte)
+static __attribute__((noinline)) u8 read_prefixes(struct reader *r, u8 byte)
 {
 	struct insn *insn = r->insn;
 
 	while (is_prefix(r, byte)) {
-		insn->rex = 0;
-		if (is_rex(r, byte))
-			insn->rex = byte;
-		else
+		insn->rex = is_rex(byte) ? byte : 0;
+		if (!insn->rex)
 			note_prefix(r, byte);
-		if (!take(r, 1, &byte))
-			return -ENODATA;
+		byte = take(r, 1);
 	}
 	r->rex = insn->rex & 15;
 	if (r->rex & REX_W)
@@ -126,17 +122,13 @@ static inline int note_opcode(struct reader *r, enum insn_map map, enum insn_tab
 static __attribute__((noinline)) int read_opcode_in(struct reader *r, enum insn_map map,
 						    enum insn_table table)
 {
-	u64 opcode;
-
-	return take(r, 1, &opcode) ? note_opcode(r, map, table, opcode) : -ENODATA;
+	return note_opcode(r, map, table, take(r, 1));
 }
 
 static inline int read_0f(struct reader *r)
 {
-	u64 opcode;
+	u8 opcode = take(r, 1);
 
-	if (!take(r, 1, &opcode))
-		return -ENODATA;
 	if (opcode == 0x38)
 		return read_opcode_in(r, MAP_0F38, TABLE_0F38);
 	if (opcode == 0x3a)
@@ -170,22 +162,22 @@ static const struct {
 static int read_vex(struct reader *r, u8 first)
 {
 	struct insn *insn = r->insn;
-	u64 p0, p1, p2 = 0;
-	unsigned field;
+	u8 p0 = take(r, 1), p1, field;
 
 	insn->vex = true;
-	if (!take(r, 1, &p0))
-		return -ENODATA;
 	if (insn->lock || insn->rep || insn->repne || r->prefix_66 || insn->rex)
 		return -EINVAL;
 	if (first == 0xc5) { /* the same as C4 with X, B and W absent and map 1 */
 		p1 = p0 & 0x7f;
 		p0 = (p0 & 0x80) | 0x61;
-	} else if (!take(r, 1, &p1) || (first == 0x62 && !take(r, 1, &p2))) {
-		return -ENODATA;
+	} else {
+		p1 = take(r, 1);
 	}
-	if (first == 0x62 && !(p1 & 4))
-		return -EINVAL;
+	if (first == 0x62) {
+		take(r, 1);
+		if (!(p1 & 4))
+			return -EINVAL;
+	}
 	if (r->code == CODE_64) {
 		r->rex = (~p0 >> 5 & 7) | (p1 >> 4 & REX_W);
 		r->opsize = r->rex & REX_W ? 8 : 4;
@@ -231,18 +223,10 @@ static __attribute__((noinline)) int read_vex_or_old(struct reader *r, u8 first)
 /* The opcode's attributes, or an error. */
 static inline int read_opcode(struct reader *r)
 {
-	u64 first;
-	unsigned attr;
-	int next;
+	u8 first = take(r, 1), attr = insn_attr_one[first];
 
-	if (!take(r, 1, &first))
-		return -ENODATA;
-	attr = insn_attr_one[first];
 	if ((attr & ATTR_KIND) == KIND_PREFIX) {
-		next = read_prefixes(r, first);
-		if (next < 0)
-			return next;
-		first = next;
+		first = read_prefixes(r, first);
 		attr = insn_attr_one[first];
 	}
 	if (first == 0x0f)
@@ -265,7 +249,7 @@ static inline int read_operands(struct reader *r, unsigned attr)
 		if (error)
 			return error;
 	} else {
-		r->insn->rm = (r->insn->opcode & 7) | rex_b(r);
+		r->insn->rm = (r->insn->opcode & 7) | rex(r, REX_B);
 	}
 	return attr & ATTR_KIND ? insn_read_immediate(r, attr & ATTR_KIND) : 0;
 }
@@ -306,6 +290,8 @@ int insn_decode(const u8 *bytes, size_t n, enum code_size code, struct insn *out
 	*out = (struct insn){.seg = -1, .base = -1, .index = -1, .addrsize = code};
 	error = read_insn(&r);
 	out->len = r.at - bytes;
+	if (unlikely(r.cut))
+		error = -ENODATA;
 	if (unlikely(error) && error == -ENODATA && n >= INSN_MAX)
 		error = -E2BIG;
 	return error;

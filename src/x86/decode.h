@@ -33,94 +33,33 @@ enum insn_map {
 	MAP_OTHER, /* an EVEX map beyond those above */
 };
 
-/* The instructions that exits are about. Everything else is OP_OTHER and has only its length. */
+/*
+ * The instructions that exits are about. Everything else is OP_OTHER and has only its length. MOV
+ * to MOVBE are those that touch memory-mapped I/O and the emulator can do; opsize is the memory
+ * operand's then, but in MOVZX, MOVSX and MOVSXD srcsize is.
+ */
+/* clang-format off */
 enum insn_op {
 	OP_OTHER,
-	OP_CPUID,
-	OP_HLT,
-	OP_RDMSR,
-	OP_WRMSR,
-	OP_RDTSC,
-	OP_RDTSCP,
-	OP_RDPMC,
-	OP_PAUSE,
-	OP_INVD,
-	OP_WBINVD,
-	OP_XSETBV,
-	OP_MONITOR,
-	OP_MWAIT,
+	OP_CPUID, OP_HLT, OP_RDMSR, OP_WRMSR, OP_RDTSC, OP_RDTSCP, OP_RDPMC, OP_PAUSE,
+	OP_INVD, OP_WBINVD, OP_XSETBV, OP_MONITOR, OP_MWAIT,
 	OP_INVLPG, /* memory operand: the address */
-	OP_INVLPGA,
-	OP_VMRUN,
-	OP_VMMCALL,
-	OP_VMCALL,
-	OP_VMLOAD,
-	OP_VMSAVE,
-	OP_STGI,
-	OP_CLGI,
-	OP_SKINIT,
-	OP_IN, /* IN AL/eAX, imm8 or DX */
-	OP_OUT,
-	OP_INS,		/* [es:rDI] <- port DX */
-	OP_OUTS,	/* port DX <- [seg:rSI] */
-	OP_MOV_FROM_CR, /* cr = reg (8 for LOCK with CR0, AMD's other CR8), gpr = rm */
-	OP_MOV_TO_CR,
-	OP_MOV_FROM_DR,
-	OP_MOV_TO_DR,
-	OP_CLTS,
-	OP_LMSW,
-	OP_SMSW,
+	OP_INVLPGA, OP_VMRUN, OP_VMMCALL, OP_VMCALL, OP_VMLOAD, OP_VMSAVE, OP_STGI, OP_CLGI, OP_SKINIT,
+	OP_IN, OP_OUT, /* AL or eAX, and imm8 or DX */
+	OP_INS, OP_OUTS, /* [es:rDI] <- port DX; port DX <- [seg:rSI] */
+	/* cr = reg (8 for LOCK with CR0, AMD's other CR8), gpr = rm */
+	OP_MOV_FROM_CR, OP_MOV_TO_CR, OP_MOV_FROM_DR, OP_MOV_TO_DR, OP_CLTS, OP_LMSW, OP_SMSW,
 	OP_INT, /* INT n, imm = n */
-	OP_INT1,
-	OP_INT3,
-	OP_INTO,
-	OP_IRET,
-	OP_PUSHF,
-	OP_POPF,
-	OP_CLI,
-	OP_STI,
-	OP_LGDT,
-	OP_SGDT,
-	OP_LIDT,
-	OP_SIDT,
-	OP_LLDT,
-	OP_SLDT,
-	OP_LTR,
-	OP_STR,
-	/* What touches memory-mapped I/O and the emulator can do; opsize is the memory operand's.
-	 */
-	OP_MOV,	  /* rm <-> reg, rm <- imm, moffs forms */
-	OP_MOVZX, /* reg <- rm zero-extended; srcsize is the memory operand's */
-	OP_MOVSX, /* also MOVSXD */
-	OP_MOVS,
-	OP_STOS,
-	OP_LODS,
-	OP_CMPS,
-	OP_SCAS,
-	OP_ADD,
-	OP_OR,
-	OP_ADC,
-	OP_SBB,
-	OP_AND,
-	OP_SUB,
-	OP_XOR,
-	OP_CMP,
-	OP_TEST,
-	OP_XCHG,
-	OP_INC,
-	OP_DEC,
-	OP_NOT,
-	OP_NEG,
-	OP_BT,
-	OP_BTS,
-	OP_BTR,
-	OP_BTC,
-	OP_CMPXCHG,
-	OP_XADD,
-	OP_MOVBE,
-	OP_PUSH,
-	OP_POP,
+	OP_INT1, OP_INT3, OP_INTO, OP_IRET, OP_PUSHF, OP_POPF, OP_CLI, OP_STI,
+	OP_LGDT, OP_SGDT, OP_LIDT, OP_SIDT, OP_LLDT, OP_SLDT, OP_LTR, OP_STR,
+	OP_MOV, OP_MOVZX, OP_MOVSX,
+	OP_MOVS, OP_STOS, OP_LODS, OP_CMPS, OP_SCAS,
+	OP_ADD, OP_OR, OP_ADC, OP_SBB, OP_AND, OP_SUB, OP_XOR, OP_CMP, OP_TEST,
+	OP_XCHG, OP_INC, OP_DEC, OP_NOT, OP_NEG,
+	OP_BT, OP_BTS, OP_BTR, OP_BTC, OP_CMPXCHG, OP_XADD,
+	OP_MOVBE, OP_PUSH, OP_POP,
 };
+/* clang-format on */
 
 /* Where the operands of the two-operand forms are. */
 enum insn_form {
@@ -178,6 +117,14 @@ struct insn {
  * -E2BIG if it would be longer than 15 bytes (#GP); -EINVAL if no such opcode exists (#UD).
  */
 int insn_decode(const u8 *bytes, size_t n, enum code_size code, struct insn *out);
+
+/** sign_extend() - of a number of @size bytes, 1 to 8. */
+static inline s64 sign_extend(u64 value, unsigned size)
+{
+	unsigned shift = 64 - 8 * size;
+
+	return (s64)(value << shift) >> shift;
+}
 
 /**
  * insn_address() - the offset that the memory operand names, before segmentation.

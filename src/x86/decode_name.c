@@ -15,23 +15,16 @@
 #include "lib/errno.h"
 #include "x86/decode_table.h"
 
-/* ---- 1. tables --------------------------------------------------------------------------------
- */
+/* ---- 1. tables ----------------------------------------------------------------------------- */
 
 /*
  * What is special about an instruction: it is a group, where ModRM's reg field decides, or it has
  * its own mind about its operands.
  */
+/* clang-format off */
 enum special {
 	PLAIN,
-	GROUP_1,
-	GROUP_3,
-	GROUP_4,
-	GROUP_5,
-	GROUP_6,
-	GROUP_7,
-	GROUP_8,
-	GROUP_11,
+	GROUP_1, GROUP_3, GROUP_4, GROUP_5, GROUP_6, GROUP_7, GROUP_8, GROUP_11,
 	STACK,	     /* size 4 does not exist in 64-bit code: PUSH, POP */
 	PORT,	     /* size 8 does not exist: IN, OUT, INS, OUTS */
 	WORD,	     /* always size 2 */
@@ -39,9 +32,7 @@ enum special {
 	TABLE,	     /* GDTR, IDTR: 64-bit base in 64-bit code */
 	CONTROL_REG, /* as wide as the mode; not every number exists */
 	DEBUG_REG,
-	EXTEND_BYTE, /* the source has 1 byte, */
-	EXTEND_WORD, /* 2 bytes, */
-	EXTEND_LONG, /* 4 bytes, or 2 if the destination has 2 */
+	EXTEND_BYTE, EXTEND_WORD, EXTEND_LONG, /* the source has 1, 2, 4 bytes, at most opsize */
 	XCHG_ACC,
 };
 
@@ -49,11 +40,9 @@ struct name {
 	u8 op, form, special;
 };
 
-/* clang-format off */
 #define NAME(op, form)		   {OP_##op, FORM_##form, PLAIN}
 #define SPECIAL(op, form, special) {OP_##op, FORM_##form, special}
 #define GROUP(n)		   {OP_OTHER, FORM_NONE, GROUP_##n}
-/* clang-format on */
 
 /* The first six of each eight opcodes up to 3F: rm with reg, reg with rm, accumulator with imm. */
 #define ALU(n, op)                                                                          \
@@ -61,84 +50,41 @@ struct name {
 	[(n) + 3] = NAME(op, REG_RM), [(n) + 4] = NAME(op, ACC_IMM), [(n) + 5] = NAME(op, ACC_IMM)
 
 static const struct name names_one[256] = {
-	ALU(0x00, ADD),
-	ALU(0x08, OR),
-	ALU(0x10, ADC),
-	ALU(0x18, SBB),
-	ALU(0x20, AND),
-	ALU(0x28, SUB),
-	ALU(0x30, XOR),
-	ALU(0x38, CMP),
-	[0x40 ... 0x47] = NAME(INC, RM),
-	[0x48 ... 0x4f] = NAME(DEC, RM),
-	[0x50 ... 0x57] = SPECIAL(PUSH, RM, STACK),
-	[0x58 ... 0x5f] = SPECIAL(POP, RM, STACK),
+	ALU(0x00, ADD), ALU(0x08, OR), ALU(0x10, ADC), ALU(0x18, SBB),
+	ALU(0x20, AND), ALU(0x28, SUB), ALU(0x30, XOR), ALU(0x38, CMP),
+	[0x40 ... 0x47] = NAME(INC, RM), [0x48 ... 0x4f] = NAME(DEC, RM),
+	[0x50 ... 0x57] = SPECIAL(PUSH, RM, STACK), [0x58 ... 0x5f] = SPECIAL(POP, RM, STACK),
 	[0x63] = SPECIAL(MOVSX, REG_RM, EXTEND_LONG), /* MOVSXD; but ARPL outside 64-bit code */
-	[0x68] = SPECIAL(PUSH, IMM, STACK),
-	[0x6a] = SPECIAL(PUSH, IMM, STACK),
-	[0x6c ... 0x6d] = SPECIAL(INS, NONE, PORT),
-	[0x6e ... 0x6f] = SPECIAL(OUTS, NONE, PORT),
+	[0x68] = SPECIAL(PUSH, IMM, STACK), [0x6a] = SPECIAL(PUSH, IMM, STACK),
+	[0x6c ... 0x6d] = SPECIAL(INS, NONE, PORT), [0x6e ... 0x6f] = SPECIAL(OUTS, NONE, PORT),
 	[0x80 ... 0x83] = GROUP(1),
-	[0x84 ... 0x85] = NAME(TEST, RM_REG),
-	[0x86 ... 0x87] = NAME(XCHG, RM_REG),
-	[0x88 ... 0x89] = NAME(MOV, RM_REG),
-	[0x8a ... 0x8b] = NAME(MOV, REG_RM),
-	[0x8f] = SPECIAL(POP, RM, STACK),
-	[0x90 ... 0x97] = SPECIAL(XCHG, RM_REG, XCHG_ACC),
-	[0x9c] = SPECIAL(PUSHF, NONE, STACK),
-	[0x9d] = SPECIAL(POPF, NONE, STACK),
-	[0xa0 ... 0xa1] = NAME(MOV, ACC_MOFFS),
-	[0xa2 ... 0xa3] = NAME(MOV, MOFFS_ACC),
-	[0xa4 ... 0xa5] = NAME(MOVS, NONE),
-	[0xa6 ... 0xa7] = NAME(CMPS, NONE),
-	[0xa8 ... 0xa9] = NAME(TEST, ACC_IMM),
-	[0xaa ... 0xab] = NAME(STOS, NONE),
-	[0xac ... 0xad] = NAME(LODS, NONE),
-	[0xae ... 0xaf] = NAME(SCAS, NONE),
-	[0xb0 ... 0xbf] = NAME(MOV, REG_IMM),
-	[0xc6 ... 0xc7] = GROUP(11),
-	[0xcc] = NAME(INT3, NONE),
-	[0xcd] = NAME(INT, IMM),
-	[0xce] = NAME(INTO, NONE),
-	[0xcf] = NAME(IRET, NONE),
-	[0xe4 ... 0xe5] = SPECIAL(IN, NONE, PORT),
-	[0xe6 ... 0xe7] = SPECIAL(OUT, NONE, PORT),
-	[0xec ... 0xed] = SPECIAL(IN, NONE, PORT),
-	[0xee ... 0xef] = SPECIAL(OUT, NONE, PORT),
-	[0xf1] = NAME(INT1, NONE),
-	[0xf4] = NAME(HLT, NONE),
-	[0xf6 ... 0xf7] = GROUP(3),
-	[0xfa] = NAME(CLI, NONE),
-	[0xfb] = NAME(STI, NONE),
-	[0xfe] = GROUP(4),
-	[0xff] = GROUP(5),
+	[0x84 ... 0x85] = NAME(TEST, RM_REG), [0x86 ... 0x87] = NAME(XCHG, RM_REG),
+	[0x88 ... 0x89] = NAME(MOV, RM_REG), [0x8a ... 0x8b] = NAME(MOV, REG_RM),
+	[0x8f] = SPECIAL(POP, RM, STACK), [0x90 ... 0x97] = SPECIAL(XCHG, RM_REG, XCHG_ACC),
+	[0x9c] = SPECIAL(PUSHF, NONE, STACK), [0x9d] = SPECIAL(POPF, NONE, STACK),
+	[0xa0 ... 0xa1] = NAME(MOV, ACC_MOFFS), [0xa2 ... 0xa3] = NAME(MOV, MOFFS_ACC),
+	[0xa4 ... 0xa5] = NAME(MOVS, NONE), [0xa6 ... 0xa7] = NAME(CMPS, NONE),
+	[0xa8 ... 0xa9] = NAME(TEST, ACC_IMM), [0xaa ... 0xab] = NAME(STOS, NONE),
+	[0xac ... 0xad] = NAME(LODS, NONE), [0xae ... 0xaf] = NAME(SCAS, NONE),
+	[0xb0 ... 0xbf] = NAME(MOV, REG_IMM), [0xc6 ... 0xc7] = GROUP(11),
+	[0xcc] = NAME(INT3, NONE), NAME(INT, IMM), NAME(INTO, NONE), NAME(IRET, NONE),
+	[0xe4 ... 0xe5] = SPECIAL(IN, NONE, PORT), [0xe6 ... 0xe7] = SPECIAL(OUT, NONE, PORT),
+	[0xec ... 0xed] = SPECIAL(IN, NONE, PORT), [0xee ... 0xef] = SPECIAL(OUT, NONE, PORT),
+	[0xf1] = NAME(INT1, NONE), [0xf4] = NAME(HLT, NONE), [0xf6 ... 0xf7] = GROUP(3),
+	[0xfa] = NAME(CLI, NONE), [0xfb] = NAME(STI, NONE), [0xfe] = GROUP(4), [0xff] = GROUP(5),
 };
 
 static const struct name names_0f[256] = {
-	[0x00] = GROUP(6),
-	[0x01] = GROUP(7),
-	[0x06] = NAME(CLTS, NONE),
-	[0x08] = NAME(INVD, NONE),
+	[0x00] = GROUP(6), [0x01] = GROUP(7), [0x06] = NAME(CLTS, NONE), [0x08] = NAME(INVD, NONE),
 	[0x09] = NAME(WBINVD, NONE), /* and WBNOINVD: one intercept is for both */
-	[0x20] = SPECIAL(MOV_FROM_CR, NONE, CONTROL_REG),
-	[0x21] = SPECIAL(MOV_FROM_DR, NONE, DEBUG_REG),
-	[0x22] = SPECIAL(MOV_TO_CR, NONE, CONTROL_REG),
-	[0x23] = SPECIAL(MOV_TO_DR, NONE, DEBUG_REG),
-	[0x30] = NAME(WRMSR, NONE),
-	[0x31] = NAME(RDTSC, NONE),
-	[0x32] = NAME(RDMSR, NONE),
-	[0x33] = NAME(RDPMC, NONE),
-	[0xa2] = NAME(CPUID, NONE),
-	[0xa3] = NAME(BT, RM_REG),
-	[0xab] = NAME(BTS, RM_REG),
-	[0xb0 ... 0xb1] = NAME(CMPXCHG, RM_REG),
-	[0xb3] = NAME(BTR, RM_REG),
-	[0xb6] = SPECIAL(MOVZX, REG_RM, EXTEND_BYTE),
-	[0xb7] = SPECIAL(MOVZX, REG_RM, EXTEND_WORD),
-	[0xba] = GROUP(8),
-	[0xbb] = NAME(BTC, RM_REG),
-	[0xbe] = SPECIAL(MOVSX, REG_RM, EXTEND_BYTE),
-	[0xbf] = SPECIAL(MOVSX, REG_RM, EXTEND_WORD),
+	[0x20] = SPECIAL(MOV_FROM_CR, NONE, CONTROL_REG), SPECIAL(MOV_FROM_DR, NONE, DEBUG_REG),
+	[0x22] = SPECIAL(MOV_TO_CR, NONE, CONTROL_REG), SPECIAL(MOV_TO_DR, NONE, DEBUG_REG),
+	[0x30] = NAME(WRMSR, NONE), NAME(RDTSC, NONE), NAME(RDMSR, NONE), NAME(RDPMC, NONE),
+	[0xa2] = NAME(CPUID, NONE), [0xb0 ... 0xb1] = NAME(CMPXCHG, RM_REG),
+	[0xa3] = NAME(BT, RM_REG), [0xab] = NAME(BTS, RM_REG),
+	[0xb3] = NAME(BTR, RM_REG), [0xbb] = NAME(BTC, RM_REG), [0xba] = GROUP(8),
+	[0xb6] = SPECIAL(MOVZX, REG_RM, EXTEND_BYTE), SPECIAL(MOVZX, REG_RM, EXTEND_WORD),
+	[0xbe] = SPECIAL(MOVSX, REG_RM, EXTEND_BYTE), SPECIAL(MOVSX, REG_RM, EXTEND_WORD),
 	[0xc0 ... 0xc1] = NAME(XADD, RM_REG),
 };
 
@@ -155,16 +101,10 @@ static const struct name groups[][8] = {
 	[GROUP_7] = {SPECIAL(SGDT, RM, TABLE), SPECIAL(SIDT, RM, TABLE), SPECIAL(LGDT, RM, TABLE),
 		     SPECIAL(LIDT, RM, TABLE), SPECIAL(SMSW, RM, WORD_STORE),
 		     [6] = SPECIAL(LMSW, RM, WORD), [7] = NAME(INVLPG, RM)},
-	[GROUP_8] = {{0},
-		     {0},
-		     {0},
-		     {0},
-		     NAME(BT, RM_IMM),
-		     NAME(BTS, RM_IMM),
-		     NAME(BTR, RM_IMM),
-		     NAME(BTC, RM_IMM)},
+	[GROUP_8] = {[4] = NAME(BT, RM_IMM), NAME(BTS, RM_IMM), NAME(BTR, RM_IMM), NAME(BTC, RM_IMM)},
 	[GROUP_11] = {NAME(MOV, RM_IMM)},
 };
+/* clang-format on */
 
 /* 0F 01 with a register operand other than SMSW and LMSW: by ModRM's low six bits. */
 static const u8 group_7_reg_op[64] = {
@@ -237,10 +177,8 @@ static int name_special(struct insn *insn, enum special special, enum code_size 
 			insn->opsize = 4;
 		break;
 	case WORD:
-		insn->opsize = 2;
-		break;
 	case WORD_STORE:
-		if (insn->mod != 3)
+		if (special == WORD || insn->mod != 3)
 			insn->opsize = 2;
 		break;
 	case TABLE:
@@ -248,12 +186,9 @@ static int name_special(struct insn *insn, enum special special, enum code_size 
 			insn->opsize = 8;
 		break;
 	case CONTROL_REG:
-		insn->opsize = code == CODE_64 ? 8 : 4;
-		exists = name_control(insn);
-		break;
 	case DEBUG_REG:
 		insn->opsize = code == CODE_64 ? 8 : 4;
-		exists = insn->reg < 8;
+		exists = special == CONTROL_REG ? name_control(insn) : insn->reg < 8;
 		break;
 	case EXTEND_BYTE:
 	case EXTEND_WORD:

@@ -11,13 +11,6 @@
 #include "lib/errno.h"
 #include "x86/decode_table.h"
 
-static s64 sign_extend(u64 value, unsigned bytes)
-{
-	unsigned shift = 64 - 8 * bytes;
-
-	return (s64)(value << shift) >> shift;
-}
-
 /* ---- 1. ModRM, SIB and displacement -------------------------------------------------------- */
 
 /* APM vol. 3 table A-33: the eight 16-bit addressing forms. */
@@ -25,28 +18,24 @@ static const s8 base16[8] = {GPR_RBX, GPR_RBX, GPR_RBP, GPR_RBP,
 			     GPR_RSI, GPR_RDI, GPR_RBP, GPR_RBX};
 static const s8 index16[8] = {GPR_RSI, GPR_RDI, GPR_RSI, GPR_RDI, -1, -1, -1, -1};
 
-static int read_displacement(struct reader *r, unsigned bytes)
+static void read_displacement(struct reader *r, unsigned bytes)
 {
-	u64 disp;
-
-	if (!bytes)
-		return 0;
-	if (!take(r, bytes, &disp))
-		return -ENODATA;
-	r->insn->disp = sign_extend(disp, bytes);
-	return 0;
+	if (bytes)
+		r->insn->disp = sign_extend(take(r, bytes), bytes);
 }
 
 /* mod 0, 1, 2: [base + index], with 8 bits, with 16 bits; mod 0 rm 6: [disp16] */
-static int read_memory16(struct reader *r, u8 rm)
+static void read_memory16(struct reader *r, u8 rm)
 {
 	struct insn *insn = r->insn;
 
-	if (insn->mod == 0 && rm == 6)
-		return read_displacement(r, 2);
+	if (insn->mod == 0 && rm == 6) {
+		read_displacement(r, 2);
+		return;
+	}
 	insn->base = base16[rm];
 	insn->index = index16[rm];
-	return read_displacement(r, insn->mod);
+	read_displacement(r, insn->mod);
 }
 
 /*
@@ -55,93 +44,68 @@ static int read_memory16(struct reader *r, u8 rm)
  * from the next instruction. The exceptions look at the three bits before REX extends them, but for
  * the index: R12 can be one. APM vol. 3 §1.4.
  */
-static int read_memory(struct reader *r, u8 rm)
+static void read_memory(struct reader *r, u8 rm)
 {
 	struct insn *insn = r->insn;
 	u8 base = rm;
-	u64 sib;
 
 	if (rm == 4) {
-		if (!take(r, 1, &sib))
-			return -ENODATA;
+		u8 sib = take(r, 1);
+
 		insn->has_sib = true;
 		insn->scale = sib >> 6;
-		insn->index = (sib >> 3 & 7) | rex_x(r);
+		insn->index = (sib >> 3 & 7) | rex(r, REX_X);
 		if (insn->index == GPR_RSP)
 			insn->index = -1;
 		base = sib & 7;
 	}
 	if (base == 5 && insn->mod == 0) {
 		insn->rip_relative = r->code == CODE_64 && rm == 5;
-		return read_displacement(r, 4);
+		read_displacement(r, 4);
+		return;
 	}
-	insn->base = base | rex_b(r);
-	return read_displacement(r, insn->mod == 2 ? 4 : insn->mod);
-}
-
-/* Does the opcode exist with this ModRM byte? */
-static bool rule_allows(const struct reader *r, u8 modrm)
-{
-	return insn_rule(r->insn->map, r->insn->opcode, modrm, r->code) & r->with;
+	insn->base = base | rex(r, REX_B);
+	read_displacement(r, insn->mod == 2 ? 4 : insn->mod);
 }
 
 int insn_read_modrm(struct reader *r, unsigned attr)
 {
 	struct insn *insn = r->insn;
-	u64 modrm;
+	u8 modrm = take(r, 1);
 
-	if (!take(r, 1, &modrm))
-		return -ENODATA;
 	insn->has_modrm = true;
 	insn->mod = (attr & ATTR_KIND) == KIND_MOV_CR ? 3 : modrm >> 6;
-	insn->reg = (modrm >> 3 & 7) | rex_r(r);
-	insn->rm = (modrm & 7) | rex_b(r);
-	if ((attr & ATTR_RULE) && !rule_allows(r, modrm))
+	insn->reg = (modrm >> 3 & 7) | rex(r, REX_R);
+	insn->rm = (modrm & 7) | rex(r, REX_B);
+	if ((attr & ATTR_RULE) && !(insn_rule(insn->map, insn->opcode, modrm, r->code) & r->with))
 		return -EINVAL;
-	if (insn->mod == 3)
-		return 0;
-	return insn->addrsize == 2 ? read_memory16(r, modrm & 7) : read_memory(r, modrm & 7);
+	if (insn->mod != 3 && insn->addrsize == 2)
+		read_memory16(r, modrm & 7);
+	else if (insn->mod != 3)
+		read_memory(r, modrm & 7);
+	return 0;
 }
 
 /* ---- 2. immediates -------------------------------------------------------------------------- */
 
-static int read_number(struct reader *r, unsigned bytes)
+static void read_number(struct reader *r, unsigned bytes)
 {
-	if (!take(r, bytes, &r->insn->imm))
-		return -ENODATA;
+	r->insn->imm = take(r, bytes);
 	r->insn->immsize = bytes;
-	return 0;
 }
 
-static int read_signed(struct reader *r, unsigned bytes)
+static void read_signed(struct reader *r, unsigned bytes)
 {
-	int error = read_number(r, bytes);
-
+	read_number(r, bytes);
 	r->insn->imm = sign_extend(r->insn->imm, bytes);
-	return error;
 }
 
 /* Two numbers in a row: the first in imm's low half, the second in its high half. */
-static int read_two(struct reader *r, unsigned bytes, unsigned bytes2)
+static void read_two(struct reader *r, unsigned bytes, unsigned bytes2)
 {
-	u64 second;
-
-	if (read_number(r, bytes) < 0 || !take(r, bytes2, &second))
-		return -ENODATA;
-	r->insn->imm |= second << 32;
+	read_number(r, bytes);
+	r->insn->imm |= take(r, bytes2) << 32;
 	r->insn->immsize += bytes2;
-	return 0;
-}
-
-static int read_3dnow(struct reader *r)
-{
-	u64 opcode;
-
-	if (!take(r, 1, &opcode))
-		return -ENODATA;
-	r->insn->map = MAP_3DNOW;
-	r->insn->opcode = opcode;
-	return insn_prefixes(TABLE_3DNOW, opcode) ? 0 : -EINVAL;
 }
 
 int insn_read_immediate(struct reader *r, unsigned kind)
@@ -151,35 +115,46 @@ int insn_read_immediate(struct reader *r, unsigned kind)
 
 	switch (kind) {
 	case KIND_IB:
-		return read_signed(r, 1);
+		read_signed(r, 1);
+		break;
 	case KIND_UB:
-		return read_number(r, 1);
+		read_number(r, 1);
+		break;
 	case KIND_IW:
-		return read_number(r, 2);
+		read_number(r, 2);
+		break;
 	case KIND_IZ:
 		/* Near branches too: 66 makes their displacement 16 bits on AMD in 64-bit code as
 		 * well, where Intel ignores it (APM vol. 3 §1.2.7 and "JMP (Near)") */
-		return read_signed(r, z);
+		read_signed(r, z);
+		break;
 	case KIND_ID:
-		return read_number(r, 4);
+		read_number(r, 4);
+		break;
 	case KIND_IV:
-		return read_signed(r, r->opsize);
+		read_signed(r, r->opsize);
+		break;
 	case KIND_ENTER:
-		return read_two(r, 2, 1);
+		read_two(r, 2, 1);
+		break;
 	case KIND_FAR:
-		return read_two(r, z, 2);
+		read_two(r, z, 2);
+		break;
 	case KIND_MOFFS:
-		return take(r, insn->addrsize, (u64 *)&insn->disp) ? 0 : -ENODATA;
+		insn->disp = take(r, insn->addrsize);
+		break;
 	case KIND_TEST:
-		if ((insn->reg & 6) != 0)
-			return 0;
-		return read_signed(r, insn->opcode == 0xf6 ? 1 : z);
+		if ((insn->reg & 6) == 0)
+			read_signed(r, insn->opcode == 0xf6 ? 1 : z);
+		break;
 	case KIND_EXTRQ:
-		if (insn->vex || !(r->with & (WITH_66 | WITH_F2)))
-			return 0;
-		return read_two(r, 1, 1);
+		if (!insn->vex && r->with & (WITH_66 | WITH_F2))
+			read_two(r, 1, 1);
+		break;
 	case KIND_3DNOW:
-		return read_3dnow(r);
+		insn->map = MAP_3DNOW;
+		insn->opcode = take(r, 1);
+		return insn_prefixes(TABLE_3DNOW, insn->opcode) ? 0 : -EINVAL;
 	}
 	return 0;
 }

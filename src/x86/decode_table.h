@@ -56,26 +56,17 @@ extern const u8 insn_attr_0f[256];  /* the 0F map, also for VEX and EVEX */
 #define WITH_F2	  8
 
 /* The tables, one for each map of each encoding. */
+/* clang-format off */
 enum insn_table {
-	TABLE_0F,
-	TABLE_0F01,    /* by ModRM; */
-	TABLE_0F01_64, /* in 64-bit code also these */
-	TABLE_0F38,
-	TABLE_0F3A,
-	TABLE_VEX_0F,
-	TABLE_VEX_0F38,
-	TABLE_VEX_0F3A,
-	TABLE_EVEX_0F,
-	TABLE_EVEX_0F38,
-	TABLE_EVEX_0F3A,
-	TABLE_EVEX_5,
-	TABLE_EVEX_6,
-	TABLE_XOP8,
-	TABLE_XOP9,
-	TABLE_XOPA,
+	TABLE_0F, TABLE_0F38, TABLE_0F3A,
+	TABLE_0F01, TABLE_0F01_64, /* by ModRM; in 64-bit code also the latter */
+	TABLE_VEX_0F, TABLE_VEX_0F38, TABLE_VEX_0F3A,
+	TABLE_EVEX_0F, TABLE_EVEX_0F38, TABLE_EVEX_0F3A, TABLE_EVEX_5, TABLE_EVEX_6,
+	TABLE_XOP8, TABLE_XOP9, TABLE_XOPA,
 	TABLE_3DNOW,
 	TABLE_COUNT
 };
+/* clang-format on */
 
 /* A hexadecimal digit for each opcode, in reading order: 16 rows of 16, as the manuals print it. */
 extern const u64 insn_exists[TABLE_COUNT][16];
@@ -99,56 +90,39 @@ struct reader {
 	u8 with;   /* the mandatory prefix, one of WITH_… */
 	u8 rex;	   /* the bits W R X B, from REX, VEX, EVEX or XOP */
 	bool prefix_66;
+	bool cut; /* the bytes ended before the instruction did */
 };
 
-#define REX_W 8
+enum { REX_B = 1, REX_X = 2, REX_R = 4, REX_W = 8 };
 
 /* What R, X and B add to a register's number. */
-static inline u8 rex_r(const struct reader *r)
+static inline u8 rex(const struct reader *r, u8 bit)
 {
-	return r->rex << 1 & 8;
-}
-
-static inline u8 rex_x(const struct reader *r)
-{
-	return r->rex << 2 & 8;
-}
-
-static inline u8 rex_b(const struct reader *r)
-{
-	return r->rex << 3 & 8;
+	return r->rex & bit ? 8 : 0;
 }
 
 /*
- * Take @n bytes, 1, 2, 4 or 8, as a little-endian number; false if there are fewer: -ENODATA then,
- * which insn_decode() turns into -E2BIG if what there is was enough for any instruction.
+ * Take @n bytes, 1 to 8, as a little-endian number. If there are fewer it is 0 and @cut is set, and
+ * whatever comes of that 0, insn_decode() answers -ENODATA, or -E2BIG.
  */
-static inline bool take(struct reader *r, unsigned n, u64 *value)
+static inline u64 take(struct reader *r, unsigned n)
 {
-	const u8 *p = r->at;
+	u64 value = 0;
 
-	if (unlikely((size_t)(r->end - p) < n))
-		return false;
-	r->at = p + n;
-	switch (n) {
-	case 1:
-		*value = p[0];
-		break;
-	case 2:
-		*value = p[0] | p[1] << 8;
-		break;
-	default:
-		*value = p[0] | p[1] << 8 | p[2] << 16 | (u32)p[3] << 24;
-		if (n == 8)
-			*value |= (u64)(p[4] | p[5] << 8 | p[6] << 16 | (u32)p[7] << 24) << 32;
+	if (unlikely((size_t)(r->end - r->at) < n)) {
+		r->cut = true;
+		return 0;
 	}
-	return true;
+	for (unsigned i = 0; i < n; i++)
+		value |= (u64)r->at[i] << 8 * i;
+	r->at += n;
+	return value;
 }
 
-/* insn_read_modrm() - read ModRM, SIB and displacement; 0, -ENODATA, or -EINVAL by the rules. */
+/* insn_read_modrm() - read ModRM, SIB and displacement; 0, or -EINVAL by the rules. */
 int insn_read_modrm(struct reader *r, unsigned attr);
 
-/* insn_read_immediate() - read an immediate of @kind; 0, -ENODATA, or -EINVAL for 3DNow!. */
+/* insn_read_immediate() - read an immediate of @kind; 0, or -EINVAL for 3DNow!. */
 int insn_read_immediate(struct reader *r, unsigned kind);
 
 /* ---- names (decode_name.c) ---------------------------------------------------------------- */

@@ -9,7 +9,7 @@
  *	1. registers of all sizes
  *	2. arithmetic and its flags
  *	3. the memory operand
- *	4. instructions by their kind: moves, two operands, one operand, exchanges, bits
+ *	4. instructions: moves, and those that read, compute and write
  *	5. string instructions and REP
  *	6. emulate()
  *
@@ -32,13 +32,6 @@ struct work {
 static u64 cut(u64 value, unsigned size)
 {
 	return size == 8 ? value : value & (BIT(size * 8) - 1);
-}
-
-static s64 sign_extend(u64 value, unsigned size)
-{
-	unsigned shift = 64 - 8 * size;
-
-	return (s64)(value << shift) >> shift;
 }
 
 /* Without a REX prefix, byte registers 4 to 7 are AH, CH, DH and BH (APM vol. 3 §1.4.1). */
@@ -93,18 +86,20 @@ static u64 flags_of(u64 result, u64 carry, u64 overflow, unsigned size)
 }
 
 /*
- * @a op @b; TEST counts as AND and CMP as SUB. The six flags in *@flags are set; ADC and SBB find
- * their carry there. AF, which AND, OR and XOR leave undefined, becomes 0.
+ * @a op @b, and what has the same flags: TEST is AND, CMP, CMPXCHG, CMPS, SCAS are SUB, NEG is SUB
+ * from 0. The six flags in *@flags are set; ADC and SBB find their carry there. AF, which AND, OR
+ * and XOR leave undefined, becomes 0.
  */
 static u64 compute(enum insn_op op, u64 a, u64 b, unsigned size, u64 *flags)
 {
 	u64 carry_in = op == OP_ADC || op == OP_SBB ? *flags & RFLAGS_CF : 0;
-	u64 r, carry = 0, overflow = 0;
+	u64 r, carry = 0, overflow = 0, changed = ARITHMETIC_FLAGS;
 
 	switch (op) {
 	case OP_ADD:
 	case OP_ADC:
 	case OP_XADD:
+	case OP_INC:
 		r = a + b + carry_in;
 		carry = (a & b) | ((a | b) & ~r); /* what each bit carries into the next */
 		overflow = (a ^ r) & (b ^ r);
@@ -119,27 +114,28 @@ static u64 compute(enum insn_op op, u64 a, u64 b, unsigned size, u64 *flags)
 	case OP_XOR:
 		r = a ^ b;
 		break;
-	default: /* SUB, SBB, CMP, CMPXCHG, CMPS, SCAS, NEG */
+	default:
 		r = a - b - carry_in;
 		carry = (~a & b) | ((~a | b) & r); /* borrows */
 		overflow = (a ^ b) & (a ^ r);
 	}
-	*flags = (*flags & ~ARITHMETIC_FLAGS) | flags_of(r, carry, overflow, size);
+	if (op == OP_INC || op == OP_DEC)
+		changed &= ~RFLAGS_CF; /* they leave it alone */
+	*flags = (*flags & ~changed) | (flags_of(r, carry, overflow, size) & changed);
 	return cut(r, size);
 }
 
-/* INC, DEC, NOT, NEG. */
-static u64 compute_one(enum insn_op op, u64 a, unsigned size, u64 *flags)
+/* BT and its like: the bit goes to CF, and may be changed. */
+static u64 compute_bit(enum insn_op op, u64 a, u64 number, unsigned size, u64 *flags)
 {
-	u64 carry = *flags & RFLAGS_CF, r;
+	u64 bit = BIT(number & (size * 8 - 1));
 
-	if (op == OP_NOT)
-		return cut(~a, size);
-	if (op == OP_NEG)
-		return compute(OP_SUB, 0, a, size, flags);
-	r = compute(op == OP_INC ? OP_ADD : OP_SUB, a, 1, size, flags);
-	*flags = (*flags & ~RFLAGS_CF) | carry; /* INC and DEC do not touch it */
-	return r;
+	*flags &= ~RFLAGS_CF;
+	if (a & bit)
+		*flags |= RFLAGS_CF;
+	if (op == OP_BTS)
+		return a | bit;
+	return op == OP_BTR ? a & ~bit : a ^ bit;
 }
 
 /* ---- 3. the memory operand ---------------------------------------------------------------- */
@@ -179,12 +175,13 @@ static u64 swap_bytes(u64 value, unsigned size)
 	return __builtin_bswap64(value) >> (64 - 8 * size);
 }
 
-/* MOV, MOVZX, MOVSX, MOVBE to a register. */
-static int load(struct work *w)
+/* MOV, MOVZX, MOVSX, MOVBE. */
+static int move(struct work *w)
 {
 	const struct insn *insn = w->insn;
-	u64 value = 0;
-	int err = read(w, insn->srcsize, false, &value);
+	bool to_reg = insn->form == FORM_REG_RM || insn->form == FORM_ACC_MOFFS;
+	u64 value = other_operand(w);
+	int err = to_reg ? read(w, insn->srcsize, false, &value) : 0;
 
 	if (err)
 		return err;
@@ -192,125 +189,78 @@ static int load(struct work *w)
 		value = sign_extend(value, insn->srcsize);
 	else if (insn->op == OP_MOVBE)
 		value = swap_bytes(value, insn->srcsize);
+	if (!to_reg)
+		return write(w, insn->opsize, value);
 	set_reg(w, insn->form == FORM_ACC_MOFFS ? GPR_RAX : insn->reg, insn->opsize, value);
 	return 0;
 }
 
-/* MOV, MOVBE to memory. */
-static int store(struct work *w)
-{
-	const struct insn *insn = w->insn;
-	u64 value = other_operand(w);
-
-	return write(w, insn->opsize,
-		     insn->op == OP_MOVBE ? swap_bytes(value, insn->opsize) : value);
-}
-
-/* ADD to XOR, CMP, TEST. */
-static int two_operands(struct work *w)
-{
-	const struct insn *insn = w->insn;
-	bool compares = insn->op == OP_CMP || insn->op == OP_TEST;
-	bool to_memory = insn->form != FORM_REG_RM && !compares;
-	u64 flags = w->regs->rflags, memory = 0, result;
-	int err = read(w, insn->opsize, to_memory, &memory);
-
-	if (err)
-		return err;
-	if (insn->form == FORM_REG_RM)
-		result = compute(insn->op, other_operand(w), memory, insn->opsize, &flags);
-	else
-		result = compute(insn->op, memory, other_operand(w), insn->opsize, &flags);
-	if (to_memory) {
-		err = write(w, insn->opsize, result);
-		if (err)
-			return err;
-	} else if (!compares) {
-		set_reg(w, insn->reg, insn->opsize, result);
-	}
-	w->regs->rflags = flags;
-	return 0;
-}
-
-/* INC, DEC, NOT, NEG. */
-static int one_operand(struct work *w)
-{
-	const struct insn *insn = w->insn;
-	u64 flags = w->regs->rflags, value = 0;
-	int err = read(w, insn->opsize, true, &value);
-
-	if (!err)
-		err = write(w, insn->opsize, compute_one(insn->op, value, insn->opsize, &flags));
-	if (!err)
-		w->regs->rflags = flags;
-	return err;
-}
-
-/* XCHG, and XADD, which adds on the way. */
-static int exchange(struct work *w)
-{
-	const struct insn *insn = w->insn;
-	u64 flags = w->regs->rflags, memory = 0, new = other_operand(w);
-	int err = read(w, insn->opsize, true, &memory);
-
-	if (err)
-		return err;
-	if (insn->op == OP_XADD)
-		new = compute(OP_XADD, memory, new, insn->opsize, &flags);
-	err = write(w, insn->opsize, new);
-	if (err)
-		return err;
-	set_reg(w, insn->reg, insn->opsize, memory);
-	w->regs->rflags = flags;
-	return 0;
-}
-
-/* It writes in any case: what was there, if that is not what it was compared with. */
-static int cmpxchg(struct work *w)
-{
-	const struct insn *insn = w->insn;
-	u64 expected = get_reg(w, GPR_RAX, insn->opsize);
-	u64 flags = w->regs->rflags, memory = 0;
-	int err = read(w, insn->opsize, true, &memory);
-
-	if (err)
-		return err;
-	compute(OP_CMP, expected, memory, insn->opsize, &flags);
-	err = write(w, insn->opsize, memory == expected ? other_operand(w) : memory);
-	if (err)
-		return err;
-	if (memory != expected)
-		set_reg(w, GPR_RAX, insn->opsize, memory);
-	w->regs->rflags = flags;
-	return 0;
-}
-
 /*
- * BT, BTS, BTR, BTC. A bit number in a register counts from the operand on in both directions, as
- * far as it goes; one in an immediate is cut to the operand's size (APM vol. 3, BT).
+ * A bit number in a register counts from the operand on in both directions, as far as it goes; one
+ * in an immediate is cut to the operand's size (APM vol. 3, BT).
  */
-static int bit_test(struct work *w)
+static void find_bit(struct work *w)
 {
 	const struct insn *insn = w->insn;
-	unsigned bits = insn->opsize * 8;
-	s64 number = sign_extend(other_operand(w), insn->opsize);
-	u64 bit = BIT(number & (bits - 1)), memory = 0;
-	int err;
+	s64 bits = insn->opsize * 8, number = sign_extend(other_operand(w), insn->opsize);
 
 	if (insn->form == FORM_RM_REG)
-		w->offset = cut(w->offset + ((number & -(s64)bits) >> 3), insn->addrsize);
-	err = read(w, insn->opsize, insn->op != OP_BT, &memory);
-	if (!err && insn->op == OP_BTS)
-		err = write(w, insn->opsize, memory | bit);
-	else if (!err && insn->op == OP_BTR)
-		err = write(w, insn->opsize, memory & ~bit);
-	else if (!err && insn->op == OP_BTC)
-		err = write(w, insn->opsize, memory ^ bit);
+		w->offset = cut(w->offset + ((number & -bits) >> 3), insn->addrsize);
+}
+
+/* What becomes of @memory, the operand there, and @other one. */
+static u64 result_of(const struct work *w, u64 memory, u64 other, u64 *flags)
+{
+	enum insn_op op = w->insn->op;
+	unsigned size = w->insn->opsize;
+
+	switch (op) {
+	case OP_XCHG:
+		return other;
+	case OP_NOT:
+		return ~memory;
+	case OP_NEG:
+		return compute(op, 0, memory, size, flags);
+	case OP_INC:
+	case OP_DEC:
+		return compute(op, memory, 1, size, flags);
+	case OP_BT ... OP_BTC:
+		return compute_bit(op, memory, other, size, flags);
+	case OP_CMPXCHG: /* it writes in any case: what was there, if that is not what it expected */
+		compute(op, get_reg(w, GPR_RAX, size), memory, size, flags);
+		return *flags & RFLAGS_ZF ? other : memory;
+	default:
+		if (w->insn->form == FORM_REG_RM)
+			return compute(op, other, memory, size, flags);
+		return compute(op, memory, other, size, flags);
+	}
+}
+
+/* Read the operand in memory, compute, write it back, and change registers when all went well. */
+static int modify(struct work *w)
+{
+	const struct insn *insn = w->insn;
+	enum insn_op op = insn->op;
+	unsigned size = insn->opsize;
+	bool keeps = op == OP_CMP || op == OP_TEST || op == OP_BT; /* changes flags only */
+	bool writes = insn->form != FORM_REG_RM && !keeps;
+	u64 flags = w->regs->rflags, memory = 0, result;
+	int err = read(w, size, writes, &memory);
+
 	if (err)
 		return err;
-	w->regs->rflags &= ~RFLAGS_CF;
-	if (memory & bit)
-		w->regs->rflags |= RFLAGS_CF;
+	result = result_of(w, memory, other_operand(w), &flags);
+	if (writes)
+		err = write(w, size, result);
+	if (err)
+		return err;
+	if (op == OP_XCHG || op == OP_XADD)
+		set_reg(w, insn->reg, size, memory);
+	else if (op == OP_CMPXCHG && !(flags & RFLAGS_ZF))
+		set_reg(w, GPR_RAX, size, memory);
+	else if (!writes && !keeps)
+		set_reg(w, insn->reg, size, result);
+	w->regs->rflags = flags;
 	return 0;
 }
 
@@ -325,19 +275,16 @@ static void move_on(struct work *w, enum gpr reg)
 	set_reg(w, reg, insn->addrsize, w->regs->gpr[reg] + step);
 }
 
-/* Read [seg:rSI], or [es:rDI], whose segment nothing can change. */
-static int read_string(struct work *w, enum gpr reg, u64 *value)
+/* The memory operand is [seg:rSI], or [es:rDI], whose segment nothing can change. */
+static void point_to(struct work *w, enum gpr reg)
 {
 	w->seg = reg == GPR_RDI ? SEG_ES : insn_segment(w->insn);
 	w->offset = get_reg(w, reg, w->insn->addrsize);
-	return read(w, w->insn->opsize, false, value);
 }
 
-static int write_string(struct work *w, u64 value)
+static bool compares(const struct insn *insn)
 {
-	w->seg = SEG_ES;
-	w->offset = get_reg(w, GPR_RDI, w->insn->addrsize);
-	return write(w, w->insn->opsize, value);
+	return insn->op == OP_CMPS || insn->op == OP_SCAS;
 }
 
 static int string_once(struct work *w)
@@ -345,12 +292,17 @@ static int string_once(struct work *w)
 	const struct insn *insn = w->insn;
 	bool uses_si = insn->op == OP_MOVS || insn->op == OP_CMPS || insn->op == OP_LODS;
 	u64 source = get_reg(w, GPR_RAX, insn->opsize), destination = 0;
-	int err = uses_si ? read_string(w, GPR_RSI, &source) : 0;
+	int err = 0;
 
-	if (!err && (insn->op == OP_CMPS || insn->op == OP_SCAS))
-		err = read_string(w, GPR_RDI, &destination);
-	else if (!err && insn->op != OP_LODS)
-		err = write_string(w, source);
+	if (uses_si) {
+		point_to(w, GPR_RSI);
+		err = read(w, insn->opsize, false, &source);
+	}
+	if (!err && insn->op != OP_LODS) {
+		point_to(w, GPR_RDI);
+		err = compares(insn) ? read(w, insn->opsize, false, &destination)
+				     : write(w, insn->opsize, source);
+	}
 	if (err)
 		return err;
 	if (insn->op == OP_LODS)
@@ -359,7 +311,7 @@ static int string_once(struct work *w)
 		move_on(w, GPR_RDI);
 	if (uses_si)
 		move_on(w, GPR_RSI);
-	if (insn->op == OP_CMPS || insn->op == OP_SCAS)
+	if (compares(insn))
 		compute(OP_CMP, source, destination, insn->opsize, &w->regs->rflags);
 	return 0;
 }
@@ -369,9 +321,7 @@ static bool found(const struct work *w)
 {
 	bool equal = w->regs->rflags & RFLAGS_ZF;
 
-	if (w->insn->op != OP_CMPS && w->insn->op != OP_SCAS)
-		return false;
-	return w->insn->repne ? equal : !equal;
+	return compares(w->insn) && equal == w->insn->repne;
 }
 
 static int string(struct work *w)
@@ -418,24 +368,17 @@ int emulate(const struct insn *insn, struct emulate_regs *regs, const struct emu
 	switch (insn->op) {
 	case OP_MOV ... OP_MOVSX:
 	case OP_MOVBE:
-		if (insn->form == FORM_REG_RM || insn->form == FORM_ACC_MOFFS)
-			return load(&w);
-		return store(&w);
-	case OP_ADD ... OP_TEST:
-		return two_operands(&w);
-	case OP_INC ... OP_NEG:
-		return one_operand(&w);
-	case OP_XCHG:
-	case OP_XADD:
-		return exchange(&w);
-	case OP_CMPXCHG:
-		return cmpxchg(&w);
+		return move(&w);
 	case OP_BT ... OP_BTC:
-		return bit_test(&w);
+		find_bit(&w);
+		return modify(&w);
+	case OP_ADD ... OP_NEG:
+	case OP_CMPXCHG:
+	case OP_XADD:
+		return modify(&w);
 	}
 	return -ENOSYS;
 }
-_Static_assert(OP_MOVSX == OP_MOV + 2 && OP_SCAS == OP_MOVS + 4 && OP_TEST == OP_ADD + 8 &&
-		       OP_NEG == OP_INC + 3 && OP_BTC == OP_BT + 3,
-	       "MOV MOVZX MOVSX; MOVS STOS LODS CMPS SCAS; ADD … CMP TEST; INC DEC NOT NEG; BT BTS "
-	       "BTR BTC");
+_Static_assert(OP_MOVSX == OP_MOV + 2 && OP_SCAS == OP_MOVS + 4 && OP_NEG == OP_ADD + 13 &&
+		       OP_BTC == OP_BT + 3,
+	       "MOV MOVZX MOVSX; MOVS … SCAS; ADD … CMP TEST XCHG INC DEC NOT NEG; BT BTS BTR BTC");

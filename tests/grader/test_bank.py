@@ -108,14 +108,16 @@ class Bank(HouseCase):
 
     def test_handout_with_marks(self) -> None:
         self.two_wrong_ones()
-        self.handout = self.basis("generous", {**FILES, "src/vcpu.c": HOLE.replace("LAB 1", "") + '\nconst char w[] = "does-enter";\n'})
+        generous = HOLE.replace("LAB 1", "") + '\nconst char w[] = "does-enter";\n'
+        self.handout = self.basis("generous", {**FILES, "src/vcpu.c": generous})
         status, said = self.run_bank()
         self.assertEqual(status, 1)
         self.assertIn("FAULT (handout): has 5 of 15 marks, untouched", said)
 
     def test_reference_without_full_marks(self) -> None:
         self.two_wrong_ones()
-        self.reference = self.basis("poor", {**FILES, "src/vcpu.c": SOLVED.replace("does-enter", "does-nt   ")})
+        poor = SOLVED.replace("does-enter", "does-nt   ")
+        self.reference = self.basis("poor", {**FILES, "src/vcpu.c": poor})
         self.assertIn("FAULT (reference): fails enter, which it must pass", self.run_bank()[1])
 
 

@@ -49,7 +49,7 @@ class One(HouseCase):
         result = self.grade_source(SOLVED.replace("static", "statik"))
         self.assertEqual((result.verdict, result.score, one.exit_status(result)), (Verdict.BUILD, 0, 1))
         self.assertIn("src/vcpu.c:5:", result.message)
-        self.assertEqual({each.verdict for each in result.results}, {Verdict.BUILD})
+        self.assertEqual([each.verdict for each in result.results], [Verdict.BUILD, Verdict.BUILD])
 
     def test_rejected(self) -> None:
         result = self.grade(one.Submission(patch=b""))
