@@ -19,12 +19,14 @@
  */
 #include "x86/decode.h"
 #include "lib/errno.h"
+#include "lib/lab.h"
 #include "x86/decode_table.h"
 
 /* ---- 1. prefixes and REX ------------------------------------------------------------------ */
 
 static void note_prefix(struct reader *r, u8 prefix)
 {
+#if SOLVED >= 2
 	struct insn *insn = r->insn;
 
 	switch (prefix) {
@@ -56,6 +58,23 @@ static void note_prefix(struct reader *r, u8 prefix)
 		if (r->code != CODE_64)
 			insn->seg = prefix >> 3 & 3;
 	}
+#else
+	/*
+	 * Exercise 2.2. What one prefix says, by its byte:
+	 *
+	 *	66		r->prefix_66: the other operand size
+	 *	67		insn->addrsize: the other address size, in bytes: 16-bit code has 4
+	 *			then, 32-bit code 2, 64-bit code 4
+	 *	f0		insn->lock
+	 *	f2, f3		insn->repne, insn->rep: of the two the last one counts
+	 *	64, 65		insn->seg: SEG_FS, SEG_GS
+	 *	26, 2e, 36, 3e	insn->seg: SEG_ES, SEG_CS, SEG_SS, SEG_DS; but in 64-bit code they
+	 *			say nothing, and do not undo an FS or GS either
+	 *
+	 * Handout: lab 2, "How long was it?". APM vol. 3 §1.2.
+	 */
+	LAB(2, "2.2", "note what a prefix says");
+#endif
 }
 
 static bool is_rex(u8 byte)
@@ -77,6 +96,7 @@ static bool is_prefix(const struct reader *r, u8 byte)
  */
 static __attribute__((noinline)) u8 read_prefixes(struct reader *r, u8 byte)
 {
+#if SOLVED >= 2
 	struct insn *insn = r->insn;
 
 	while (is_prefix(r, byte)) {
@@ -98,6 +118,20 @@ static __attribute__((noinline)) u8 read_prefixes(struct reader *r, u8 byte)
 	else if (r->prefix_66)
 		r->with = WITH_66;
 	return byte;
+#else
+	/*
+	 * Exercise 2.2, continued. While @byte is a prefix: note it, and take(r, 1) the next. A
+	 * REX prefix is kept in insn->rex, but any other behind it makes it void (0 again). Then
+	 *
+	 *	r->rex		the low four bits of REX
+	 *	r->opsize	8 with REX_W; else, with 66, 2 for 4 and 4 for 2
+	 *	r->with		WITH_F2, WITH_F3 or WITH_66, if there is one of these prefixes: F2
+	 *			and F3 go before 66
+	 *
+	 * Return the byte that is no prefix any more.
+	 */
+	LAB(2, "2.2", "read an instruction's prefixes");
+#endif
 }
 
 /* ---- 2. longer opcodes -------------------------------------------------------------------- */

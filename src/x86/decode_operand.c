@@ -9,6 +9,7 @@
  * APM vol. 3 §1.4-1.7; SDM vol. 2A §2.1.3-2.1.5, 2.2.1.
  */
 #include "lib/errno.h"
+#include "lib/lab.h"
 #include "x86/decode_table.h"
 
 /* ---- 1. ModRM, SIB and displacement -------------------------------------------------------- */
@@ -46,6 +47,7 @@ static void read_memory16(struct reader *r, u8 rm)
  */
 static void read_memory(struct reader *r, u8 rm)
 {
+#if SOLVED >= 2
 	struct insn *insn = r->insn;
 	u8 base = rm;
 
@@ -66,6 +68,17 @@ static void read_memory(struct reader *r, u8 rm)
 	}
 	insn->base = base | rex(r, REX_B);
 	read_displacement(r, insn->mod == 2 ? 4 : insn->mod);
+#else
+	/*
+	 * Exercise 2.2, continued. What follows a ModRM byte whose mod is 0, 1 or 2, as the comment
+	 * above says: a SIB byte if rm is 4, then a displacement. Fill insn->base and insn->index
+	 * (they stay -1 where there is none), insn->scale, insn->has_sib, insn->rip_relative;
+	 * take() and read_displacement() read bytes.
+	 *
+	 * Hint: rex(r, REX_B) is 8 if REX extends the base, else 0.
+	 */
+	LAB(2, "2.2", "read a memory operand");
+#endif
 }
 
 int insn_read_modrm(struct reader *r, unsigned attr)
