@@ -40,12 +40,12 @@ static u64 *table_of(u64 entry)
 static int splinter(u64 *entry)
 {
 	u64 *table = new_table();
-	u64 page = *entry & PTE_ADDR;
+	u64 page = *entry & (PTE_ADDR | LEAF);
 
 	if (!table)
 		return -ENOMEM;
 	for (unsigned i = 0; i < PT_ENTRIES; i++)
-		table[i] = (page + i * PAGE_SIZE) | LEAF;
+		table[i] = page + i * PAGE_SIZE;
 	*entry = ptr_hpa(table).a | LINK;
 	return 0;
 }
@@ -74,6 +74,23 @@ static u64 *entry_at(u64 *root, gpa_t gpa, int level)
 		table = table_of(*entry);
 	}
 	return &table[pt_index(gpa.a, level)];
+}
+
+/* The entry that maps @gpa, or would; how much it maps in *@step. NULL: tables end above it. */
+static u64 *find_leaf(u64 *root, gpa_t gpa, u64 *step)
+{
+	u64 *table = root;
+
+	for (int l = ROOT_LEVEL;; l--) {
+		u64 *entry = &table[pt_index(gpa.a, l)];
+
+		*step = PAGE_SIZE << 9 * (l - 1);
+		if (l == 1 || (*entry & PTE_PS))
+			return entry;
+		if (!(*entry & PTE_P))
+			return NULL;
+		table = table_of(*entry);
+	}
 }
 
 static int map_ram(u64 *root, gpa_t gpa, hpa_t hpa, u64 size)
@@ -148,11 +165,53 @@ static int nested_remap(struct vm *vm, gpa_t start, u64 size)
 	return 0;
 }
 
-/* All RAM is mapped from the start, so a fault is about something else. */
+/*
+ * Make all that is mapped in a range read-only, or writable. Large pages stay large: the first write to
+ * one splinters it.
+ */
+static int nested_protect(struct vm *vm, gpa_t start, u64 size, bool read_only)
+{
+	gpa_t gpa = start, end = gpa_add(start, size);
+	u64 step;
+
+	for (; gpa.a < end.a; gpa = GPA(align_down(gpa.a, step) + step)) {
+		u64 *entry = find_leaf(vm->paging_state, gpa, &step);
+
+		if (entry && (*entry & PTE_PS) && size < step) { /* one page of a large one */
+			entry = entry_at(vm->paging_state, gpa, 1);
+			step = PAGE_SIZE;
+			if (!entry)
+				return -ENOMEM;
+		}
+		if (entry && (*entry & PTE_P))
+			*entry = read_only ? *entry & ~PTE_W : *entry | PTE_W;
+	}
+	if (vm->vcpu)
+		cpu->flush(vm->vcpu);
+	return 0;
+}
+
+/*
+ * RAM is mapped from the start, so a fault on it is a write to a page that is being watched; any other
+ * is about something else. (Whether the tables had it is not to be learned from the exit: QEMU's
+ * "present" bit is not right. The tables are walked.)
+ */
 static int nested_fault(struct vcpu *vcpu, const struct exit *exit)
 {
-	if (!vm_ptr(vcpu->vm, exit->memory.gpa, 1))
+	struct vm *vm = vcpu->vm;
+	gpa_t gpa = exit->memory.gpa;
+
+	if (!vm_ptr(vm, gpa, 1))
 		return -ENOENT;
+	if (vm->memory.dirty && exit->memory.error & PF_WRITE) {
+		u64 *entry = entry_at(vm->paging_state, gpa, 1);
+
+		if (!entry)
+			return -ENOMEM;
+		*entry |= PTE_W; /* more rights need no flush (APM vol. 2 §5.5.2) */
+		vm_dirty_note(vm, gpa);
+		return 0;
+	}
 	return vm_fail(vcpu->vm, -EIO, "a nested page fault (error %#x) on RAM at %#llx",
 		       exit->memory.error, (unsigned long long)exit->memory.gpa.a);
 }
@@ -174,5 +233,6 @@ static const struct paging_ops nested_ops = {
 	.vcpu_create = nested_vcpu_create,
 	.remap = nested_remap,
 	.fault = nested_fault,
+	.protect = nested_protect,
 };
 PAGING_MODE(nested_ops);
