@@ -32,7 +32,7 @@
 #include "host/host.h"
 #include "lib/errno.h"
 #include "vmm/device.h"
-#include "vmm/vcpu.h"
+#include "vmm/vm.h"
 
 #define LEAF_SIGNATURE	    0x40000100
 #define LEAF_FEATURES	    0x40000101

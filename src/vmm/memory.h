@@ -90,6 +90,10 @@ int memory_create(struct vm *vm, u64 size);
 /** memory_destroy() - give a VM's RAM back, scrubbed. */
 void memory_destroy(struct vm *vm);
 
+/** vcpu_ram_written() - tell the paging mode that guest RAM is about to be written in the guest's
+ * place: there may be page tables in it. Within one page. */
+void vcpu_ram_written(struct vm *vm, gpa_t gpa);
+
 #ifdef CONFIG_DIRTY_LOG
 /**
  * vm_dirty_begin() - begin to note which pages of RAM are written.
