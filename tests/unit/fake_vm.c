@@ -13,6 +13,9 @@
 #include "vmm/console.h"
 #include "vmm/timer.h"
 
+/* Devices have no use for a processor, but what raises their lines does; fake_cpu.c has a better one. */
+__attribute__((weak)) const struct cpu_ops *cpu;
+
 #define TIMER_LIMIT 1000000 /* timers that one fake_run() may expire: more is a storm */
 
 /* ---- the machine ------------------------------------------------------------------------ */
