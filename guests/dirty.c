@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * dirty: which pages of RAM have been written? Casita's hypercalls 3 (begin, end) and 4 (which of 32
+ * dirty: which pages of RAM have been written? Casita's hypercalls 4 (begin, end) and 5 (which of 32
  * pages).
  *
  * What a VMM gets wrong here: a large page is noted as a whole or for its first page only; a page is
@@ -10,8 +10,8 @@
 #include "lib/probe.h"
 
 #define PAGES	    32
-#define CALL_LOG    3
-#define CALL_DIRTY  4
+#define CALL_LOG    4
+#define CALL_DIRTY  5
 #define PORT_FLOATS 0x1234
 
 static u8 memory[PAGES * PAGE_SIZE] __aligned(PAGE_SIZE);

@@ -93,7 +93,7 @@ static s64 call_take(struct vcpu *vcpu, const u64 args[4], void *opaque)
 	return written;
 }
 
-static const struct hypercall_hook dirty_log = {.number = 3, .fn = call_log};
-static const struct hypercall_hook dirty_take = {.number = 4, .fn = call_take};
+static const struct hypercall_hook dirty_log = {.number = 4, .fn = call_log};
+static const struct hypercall_hook dirty_take = {.number = 5, .fn = call_take};
 HYPERCALL(dirty_log);
 HYPERCALL(dirty_take);
