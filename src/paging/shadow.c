@@ -233,6 +233,7 @@ static void load_pointers(struct shadow *s, const struct walk_regs *regs)
 static void load_root(struct shadow *s, const struct walk_regs *regs)
 {
 	u64 table = regs->cr3 & PTE_ADDR;
+	page_no root;
 
 	if (s->mode.tables != MODE_LONG) {
 		load_pointers(s, regs);
@@ -241,8 +242,9 @@ static void load_root(struct shadow *s, const struct walk_regs *regs)
 	s->root = NO_PAGE; /* the old one may go */
 	if (!vm_ptr(s->vm, GPA(table), PAGE_SIZE))
 		return;
-	s->root = shadow_get(s, table >> PAGE_SHIFT, role_make(4, 0, RIGHTS_ALL));
-	shadow_sync(s, s->root, 1);
+	root = shadow_get(s, table >> PAGE_SHIFT, role_make(4, 0, RIGHTS_ALL));
+	shadow_use(s, root);
+	s->root = root;
 }
 
 /* Read what differs from what the guest must see, and only that. */

@@ -194,6 +194,8 @@ void shadow_write(struct shadow *s, u64 frame);
  * @lowest: and from this level up
  */
 void shadow_sync(struct shadow *s, page_no top, int lowest);
+/** shadow_use() - one that was not in use may be out of sync; it is about to be linked. */
+void shadow_use(struct shadow *s, page_no page);
 
 /* ---- shadow_fill.c ---------------------------------------------------------------------------- */
 

@@ -175,14 +175,13 @@ static bool links_to(const struct shadow *s, u64 entry, int level, const struct 
 	return p->frame == want->frame && p->role == want->role;
 }
 
-/* A shadow page that has not been in use may have missed something. */
 static void link_page(struct shadow *s, entry_no e, page_no page)
 {
 	bool pointer = e / PT_ENTRIES == ROOT_PAE; /* those have no rights, and other bits reserved */
 
+	shadow_use(s, page);
 	shadow_set(s, e, ptr_hpa(s->pages[page].table).a | (pointer ? PTE_P : LINK),
 		   chain_of_page(s, page));
-	shadow_sync(s, page, 1);
 }
 
 /*

@@ -189,9 +189,19 @@ void shadow_sync(struct shadow *s, page_no top, int lowest)
 		if (!s->open[i] || !shadow_written(s, frame) || !any_below(s, frame, top, lowest))
 			continue;
 		shadow_forget_written(s, frame);
-		for (page_no n = s->frames[frame].tables; n; n = s->pages[n].next)
-			shadow_refresh(s, n, 0, PT_ENTRIES);
+		for (page_no n = s->frames[frame].tables; n; n = s->pages[n].next) {
+			if (!unused(s, n))
+				shadow_refresh(s, n, 0, PT_ENTRIES);
+		}
 	}
+}
+
+void shadow_use(struct shadow *s, page_no page)
+{
+	if (!(s->pages[page].role & ROLE_DIRECT) && s->frames[s->pages[page].frame].open &&
+	    unused(s, page))
+		shadow_refresh(s, page, 0, PT_ENTRIES);
+	shadow_sync(s, page, 1);
 }
 
 /* ---- 4. the interface -------------------------------------------------------------------------- */
