@@ -201,6 +201,8 @@ void shadow_use(struct shadow *s, page_no page);
 
 /** shadow_refresh() - make entries of a shadow page agree with the guest's table. */
 void shadow_refresh(struct shadow *s, page_no page, unsigned first, unsigned count);
+/** shadow_begin() - look at the guest's table for the first time, and link what there is. */
+void shadow_begin(struct shadow *s, page_no page);
 /** shadow_fill_direct() - fill a new page that maps memory one to one. */
 void shadow_fill_direct(struct shadow *s, page_no page);
 

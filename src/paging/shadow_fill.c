@@ -28,6 +28,7 @@
  *	5. INVLPG
  */
 #include "host/host.h"
+#include "lib/string.h"
 #include "paging/shadow.h"
 
 /* ---- 1. what an entry ought to be -------------------------------------------------------------- */
@@ -223,45 +224,76 @@ static bool all_equal(const u64 *a, const u64 *b)
 
 static void refresh_one(struct shadow *s, page_no page, unsigned slot, u64 entry)
 {
-	u64 *seen = &s->seen[entry_number(page, slot)];
-	struct want want;
+	struct want want = want_believed(s, &s->pages[page], slot, entry);
 
-	if (entry == *seen)
-		return;
-	*seen = entry;
-	want = want_believed(s, &s->pages[page], slot, entry);
+	s->seen[entry_number(page, slot)] = entry;
 	make(s, page, slot, &want, false);
 }
 
-/* A 32-bit guest's table has as many entries as two or four of ours, by quadrant. */
-static void refresh_narrow(struct shadow *s, page_no page, const u32 *table, unsigned first,
-			   unsigned end)
+/* A 32-bit guest's table has twice as many entries, of half the size. */
+static u64 guest_entry(const struct shadow *s, const struct shadow_page *p, const u64 *table,
+		       unsigned slot)
 {
-	const struct shadow_page *p = &s->pages[page];
+	const u32 *narrow = (const u32 *)table;
 	unsigned quadrant = p->role >> ROLE_QUADRANT_SHIFT & 3;
-	bool small = (p->role & ROLE_LEVEL) == 1;
 
-	table += quadrant * (small ? PT_ENTRIES : PT_ENTRIES / 2);
-	for (unsigned slot = first; slot < end; slot++)
-		refresh_one(s, page, slot, table[small ? slot : slot / 2]);
+	if (s->mode.tables != MODE_32)
+		return table[slot];
+	if ((p->role & ROLE_LEVEL) == 1)
+		return narrow[quadrant * PT_ENTRIES + slot];
+	return narrow[quadrant * PT_ENTRIES / 2 + slot / 2];
+}
+
+static const u64 *guest_table(const struct shadow *s, const struct shadow_page *p)
+{
+	return vm_ptr(s->vm, GPA(p->frame << PAGE_SHIFT), PAGE_SIZE);
 }
 
 void shadow_refresh(struct shadow *s, page_no page, unsigned first, unsigned count)
 {
 	const struct shadow_page *p = &s->pages[page];
-	const u64 *table = vm_ptr(s->vm, GPA(p->frame << PAGE_SHIFT), PAGE_SIZE);
+	const u64 *seen = &s->seen[entry_number(page, 0)], *table = guest_table(s, p);
+	bool wide = s->mode.tables != MODE_32;
 
-	if (s->mode.tables == MODE_32) {
-		refresh_narrow(s, page, (const u32 *)table, first, first + count);
-		return;
-	}
 	for (unsigned slot = first; slot < first + count; slot++) {
-		if (slot % 8 == 0 &&
-		    all_equal(&table[slot], &s->seen[entry_number(page, slot)]))
+		u64 entry;
+
+		if (wide && slot % 8 == 0 && all_equal(&table[slot], &seen[slot])) {
 			slot += 7;
-		else
-			refresh_one(s, page, slot, table[slot]);
+			continue;
+		}
+		entry = guest_entry(s, p, table, slot);
+		if (entry != seen[slot])
+			refresh_one(s, page, slot, entry);
 	}
+}
+
+static void prefetch(struct shadow *s, page_no page, unsigned first, unsigned count)
+{
+	const struct shadow_page *p = &s->pages[page];
+	const u64 *table = guest_table(s, p);
+
+	for (unsigned slot = first; slot < first + count; slot++) {
+		u64 entry = guest_entry(s, p, table, slot);
+
+		if (entry & PTE_P || p->table[slot])
+			refresh_one(s, page, slot, entry);
+	}
+}
+
+void shadow_begin(struct shadow *s, page_no page)
+{
+	const struct shadow_page *p = &s->pages[page];
+	u64 *seen = &s->seen[entry_number(page, 0)];
+	const u64 *table = guest_table(s, p);
+
+	if ((p->role & ROLE_LEVEL) > 1)
+		prefetch(s, page, 0, PT_ENTRIES);
+	else if (s->mode.tables != MODE_32)
+		memcpy(seen, table, PAGE_SIZE);
+	else
+		for (unsigned slot = 0; slot < PT_ENTRIES; slot++)
+			seen[slot] = guest_entry(s, p, table, slot);
 }
 
 void shadow_fill_direct(struct shadow *s, page_no page)
@@ -348,9 +380,8 @@ bool shadow_fill(struct shadow *s, gva_t gva, const struct walk *walk, const str
 			s->seen[entry_number(page, slot)] = way_entry(s, way, first - level);
 		shadow_touch(s, page);
 		changed |= make(s, page, slot, &want, true);
-		if (want.kind == WANT_LEAF && level == 1 && s->mode.wp &&
-		    !(s->pages[page].role & ROLE_DIRECT) && s->frames[s->pages[page].frame].open)
-			shadow_refresh(s, page, slot & ~(GROUP - 1), GROUP);
+		if (level == 1 && s->mode.wp && !(s->pages[page].role & ROLE_DIRECT))
+			prefetch(s, page, slot & ~(GROUP - 1), GROUP);
 		if (want.kind != WANT_LINK)
 			break;
 		page = shadow_linked(s, s->pages[page].table[slot]);

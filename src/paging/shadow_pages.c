@@ -196,12 +196,15 @@ void shadow_sync(struct shadow *s, page_no top, int lowest)
 	}
 }
 
-void shadow_use(struct shadow *s, page_no page)
+void shadow_use(struct shadow *s, page_no n)
 {
-	if (!(s->pages[page].role & ROLE_DIRECT) && s->frames[s->pages[page].frame].open &&
-	    unused(s, page))
-		shadow_refresh(s, page, 0, PT_ENTRIES);
-	shadow_sync(s, page, 1);
+	const struct shadow_page *p = &s->pages[n];
+
+	if (!(p->role & ROLE_DIRECT) && s->frames[p->frame].open &&
+	    (unused(s, n) || shadow_written(s, p->frame)))
+		shadow_refresh(s, n, 0, PT_ENTRIES);
+	if ((p->role & ROLE_LEVEL) > 1)
+		shadow_sync(s, n, 1);
 }
 
 /* ---- 4. the interface -------------------------------------------------------------------------- */
@@ -239,7 +242,7 @@ page_no shadow_get(struct shadow *s, u64 frame, unsigned role)
 		shadow_watch(s, frame);
 		shadow_close(s, frame);
 	}
-	shadow_refresh(s, n, 0, PT_ENTRIES);
+	shadow_begin(s, n);
 	return n;
 }
 
@@ -250,7 +253,6 @@ void shadow_drop(struct shadow *s, page_no n)
 
 	for (unsigned i = 0; i < PT_ENTRIES; i++)
 		shadow_clear(s, entry_number(n, i));
-	memset(&s->seen[entry_number(n, 0)], 0, PAGE_SIZE);
 	for_chain (s, chain_of_page(s, n), e, next)
 		shadow_clear(s, e);
 	list_del(s, n);
