@@ -193,7 +193,7 @@ void shadow_write(struct shadow *s, u64 frame);
  * @top: at or below this shadow page,
  * @lowest: and from this level up
  */
-void shadow_sync(struct shadow *s, page_no top, int lowest);
+void shadow_sync(struct shadow *s, page_no top, unsigned lowest);
 /** shadow_use() - one that was not in use may be out of sync; it is about to be linked. */
 void shadow_use(struct shadow *s, page_no page);
 

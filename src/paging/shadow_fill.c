@@ -28,7 +28,6 @@
  *	5. INVLPG
  */
 #include "host/host.h"
-#include "lib/string.h"
 #include "paging/shadow.h"
 
 /* ---- 1. what an entry ought to be -------------------------------------------------------------- */
@@ -268,15 +267,16 @@ void shadow_refresh(struct shadow *s, page_no page, unsigned first, unsigned cou
 	}
 }
 
+/* What was not there before, too: of what is in use now, more will be wanted. */
 static void prefetch(struct shadow *s, page_no page, unsigned first, unsigned count)
 {
 	const struct shadow_page *p = &s->pages[page];
-	const u64 *table = guest_table(s, p);
+	const u64 *seen = &s->seen[entry_number(page, 0)], *table = guest_table(s, p);
 
 	for (unsigned slot = first; slot < first + count; slot++) {
 		u64 entry = guest_entry(s, p, table, slot);
 
-		if (entry & PTE_P || p->table[slot])
+		if (p->table[slot] ? entry != seen[slot] : entry & PTE_P)
 			refresh_one(s, page, slot, entry);
 	}
 }
@@ -287,13 +287,17 @@ void shadow_begin(struct shadow *s, page_no page)
 	u64 *seen = &s->seen[entry_number(page, 0)];
 	const u64 *table = guest_table(s, p);
 
-	if ((p->role & ROLE_LEVEL) > 1)
+	if ((p->role & ROLE_LEVEL) > 1) {
 		prefetch(s, page, 0, PT_ENTRIES);
-	else if (s->mode.tables != MODE_32)
-		memcpy(seen, table, PAGE_SIZE);
-	else
-		for (unsigned slot = 0; slot < PT_ENTRIES; slot++)
-			seen[slot] = guest_entry(s, p, table, slot);
+		return;
+	}
+	for (unsigned slot = 0; slot < PT_ENTRIES; slot++) {
+		u64 entry = guest_entry(s, p, table, slot);
+
+		if (entry != seen[slot])
+			shadow_clear(s, entry_number(page, slot));
+		seen[slot] = entry;
+	}
 }
 
 void shadow_fill_direct(struct shadow *s, page_no page)

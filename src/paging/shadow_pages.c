@@ -172,26 +172,40 @@ void shadow_write(struct shadow *s, u64 frame)
 	note_open(s, frame);
 }
 
-static bool any_below(const struct shadow *s, u64 frame, page_no top, int lowest)
+/* Has a frame a page of this level that is at or below @top? */
+static bool has_below(const struct shadow *s, u64 frame, page_no top, unsigned level)
 {
 	for (page_no n = s->frames[frame].tables; n; n = s->pages[n].next) {
-		if ((int)(s->pages[n].role & ROLE_LEVEL) >= lowest && is_below(s, n, top))
+		if ((s->pages[n].role & ROLE_LEVEL) == level && is_below(s, n, top))
 			return true;
 	}
 	return false;
 }
 
-void shadow_sync(struct shadow *s, page_no top, int lowest)
+static void sync_frame(struct shadow *s, u64 frame)
 {
-	for (unsigned i = 0; i < OPEN_MAX; i++) {
-		u64 frame = s->open[i] - 1;
+	shadow_forget_written(s, frame);
+	for (page_no n = s->frames[frame].tables; n; n = s->pages[n].next) {
+		if (!unused(s, n))
+			shadow_refresh(s, n, 0, PT_ENTRIES);
+	}
+}
 
-		if (!s->open[i] || !shadow_written(s, frame) || !any_below(s, frame, top, lowest))
-			continue;
-		shadow_forget_written(s, frame);
-		for (page_no n = s->frames[frame].tables; n; n = s->pages[n].next) {
-			if (!unused(s, n))
-				shadow_refresh(s, n, 0, PT_ENTRIES);
+/* From the top level down: what is no longer linked from above need not be put right. */
+void shadow_sync(struct shadow *s, page_no top, unsigned lowest)
+{
+	u32 written = 0;
+
+	for (unsigned i = 0; i < OPEN_MAX; i++) {
+		if (s->open[i] && shadow_written(s, s->open[i] - 1))
+			written |= 1u << i;
+	}
+	for (unsigned level = 4; written && level >= lowest; level--) {
+		for (unsigned i = 0; i < OPEN_MAX; i++) {
+			if (!(written >> i & 1) || !has_below(s, s->open[i] - 1, top, level))
+				continue;
+			written &= ~(1u << i);
+			sync_frame(s, s->open[i] - 1);
 		}
 	}
 }
@@ -199,11 +213,15 @@ void shadow_sync(struct shadow *s, page_no top, int lowest)
 void shadow_use(struct shadow *s, page_no n)
 {
 	const struct shadow_page *p = &s->pages[n];
+	unsigned level = p->role & ROLE_LEVEL;
 
-	if (!(p->role & ROLE_DIRECT) && s->frames[p->frame].open &&
-	    (unused(s, n) || shadow_written(s, p->frame)))
-		shadow_refresh(s, n, 0, PT_ENTRIES);
-	if ((p->role & ROLE_LEVEL) > 1)
+	if (p->role & ROLE_DIRECT)
+		return;
+	if (s->frames[p->frame].open && unused(s, n))
+		shadow_begin(s, n);
+	else if (level == 1 && s->frames[p->frame].open && shadow_written(s, p->frame))
+		sync_frame(s, p->frame);
+	if (level > 1)
 		shadow_sync(s, n, 1);
 }
 
