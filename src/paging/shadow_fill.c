@@ -46,12 +46,12 @@ static u64 page_bytes(int level)
 	return 1ull << pt_shift(level);
 }
 
-static u64 leaf_value(hpa_t page, unsigned rights, bool closed)
+static inline u64 leaf_value(hpa_t page, unsigned rights)
 {
 	u64 value = page.a | PTE_P | PTE_A;
 
 	if (rights & RIGHT_W)
-		value |= closed ? PTE_D | ENTRY_MAY_WRITE : PTE_D | ENTRY_MAY_WRITE | PTE_W;
+		value |= PTE_D | ENTRY_MAY_WRITE | PTE_W;
 	if (rights & RIGHT_U)
 		value |= PTE_U;
 	if (!(rights & RIGHT_X))
@@ -59,19 +59,29 @@ static u64 leaf_value(hpa_t page, unsigned rights, bool closed)
 	return value;
 }
 
+/* A leaf for 4 KiB of RAM, or 0. Its own dirty bit is for shadow_written(). */
+static inline u64 small_leaf(const struct shadow *s, u64 gpa, unsigned rights)
+{
+	const void *ram = vm_ptr(s->vm, GPA(align_down(gpa, PAGE_SIZE)), PAGE_SIZE);
+	const struct frame *frame = &s->frames[gpa >> PAGE_SHIFT];
+	u64 value;
+
+	if (unlikely(!ram))
+		return 0;
+	value = leaf_value(ptr_hpa(ram), rights);
+	if (unlikely(frame->tables))
+		value &= frame->open ? ~PTE_D : ~PTE_W;
+	return value;
+}
+
 static struct want want_small(const struct shadow *s, u64 gpa, unsigned rights)
 {
-	u64 frame = gpa >> PAGE_SHIFT;
-	const void *ram = vm_ptr(s->vm, GPA(align_down(gpa, PAGE_SIZE)), PAGE_SIZE);
-	bool closed;
+	u64 value = small_leaf(s, gpa, rights);
 
-	if (!ram)
-		return (struct want){WANT_NOTHING};
-	closed = s->frames[frame].tables && !s->frames[frame].open;
 	return (struct want){
-		.kind = WANT_LEAF,
-		.value = leaf_value(ptr_hpa(ram), rights, closed),
-		.frame = frame,
+		.kind = value ? WANT_LEAF : WANT_NOTHING,
+		.value = value,
+		.frame = gpa >> PAGE_SHIFT,
 	};
 }
 
@@ -100,7 +110,7 @@ static struct want want_memory(const struct shadow *s, int level, u64 gpa, unsig
 		return want_direct(gpa, 1, rights);
 	return (struct want){
 		.kind = WANT_LEAF,
-		.value = leaf_value(ptr_hpa(ram), rights, false) | PTE_PS,
+		.value = leaf_value(ptr_hpa(ram), rights) | PTE_PS,
 		.frame = start >> PAGE_SHIFT,
 	};
 }
@@ -129,8 +139,13 @@ static u64 table_of(const struct shadow *s, u64 entry)
 #define LARGE_ODD_32 0x003fe000ull
 #define LARGE_ODD    0x001fe000ull
 
+static bool believable(const struct shadow *s, u64 entry)
+{
+	return (entry & (PTE_P | PTE_A)) == (PTE_P | PTE_A) && !(entry & s->odd);
+}
+
 /*
- * The same from the guest's entry alone, without a walk that has looked at it and marked it. What is
+ * Above level 1: the same from the guest's entry alone, without a walk that has looked at it and marked it. What is
  * odd is left to a #PF and its walk: nothing is never wrong.
  */
 static struct want want_believed(const struct shadow *s, const struct shadow_page *p, unsigned slot,
@@ -139,21 +154,18 @@ static struct want want_believed(const struct shadow *s, const struct shadow_pag
 	struct want nothing = {WANT_NOTHING};
 	int level = p->role & ROLE_LEVEL;
 	unsigned rights = p->role >> ROLE_RIGHTS_SHIFT & rights_of(entry);
-	bool narrow = s->mode.tables == MODE_32, large;
+	bool narrow = s->mode.tables == MODE_32;
 	u64 gpa = table_of(s, entry);
 
-	if ((entry & (PTE_P | PTE_A)) != (PTE_P | PTE_A) || entry & s->odd)
+	if (!believable(s, entry))
 		return nothing;
-	large = level > 1 && entry & PTE_PS && !(narrow && !s->mode.pse);
-	if (!large && level > 1) {
+	if (!(entry & PTE_PS) || (narrow && !s->mode.pse)) {
 		if (!vm_ptr(s->vm, GPA(gpa), PAGE_SIZE))
 			return nothing;
 		return want_table(gpa, level - 1, narrow ? slot & 1 : 0, rights);
 	}
 	if (!(entry & PTE_D))
 		rights &= ~RIGHT_W;
-	if (!large)
-		return want_small(s, gpa, rights);
 	if (level > 2 || entry & (narrow ? LARGE_ODD_32 : LARGE_ODD))
 		return nothing;
 	gpa &= narrow ? ~0x3fffffull : ~0x1fffffull;
@@ -221,11 +233,35 @@ static bool all_equal(const u64 *a, const u64 *b)
 		 (a[5] ^ b[5]) | (a[6] ^ b[6]) | (a[7] ^ b[7]));
 }
 
+/* Level 1, where nearly all entries are: as want_believed() and make(), in short. */
+static void refresh_small(struct shadow *s, page_no page, unsigned slot, u64 entry)
+{
+	const struct shadow_page *p = &s->pages[page];
+	unsigned rights = p->role >> ROLE_RIGHTS_SHIFT & rights_of(entry);
+	u64 gpa = table_of(s, entry), value = 0;
+	entry_no e = entry_number(page, slot);
+
+	if (!(entry & PTE_D))
+		rights &= ~RIGHT_W;
+	if (believable(s, entry))
+		value = small_leaf(s, gpa, rights);
+	if (!((value ^ p->table[slot]) & ~PTE_D))
+		return;
+	shadow_clear(s, e);
+	if (value)
+		shadow_set(s, e, value, chain_of_frame(gpa >> PAGE_SHIFT));
+}
+
 static void refresh_one(struct shadow *s, page_no page, unsigned slot, u64 entry)
 {
-	struct want want = want_believed(s, &s->pages[page], slot, entry);
+	struct want want;
 
 	s->seen[entry_number(page, slot)] = entry;
+	if ((s->pages[page].role & ROLE_LEVEL) == 1) {
+		refresh_small(s, page, slot, entry);
+		return;
+	}
+	want = want_believed(s, &s->pages[page], slot, entry);
 	make(s, page, slot, &want, false);
 }
 

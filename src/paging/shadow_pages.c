@@ -217,10 +217,14 @@ void shadow_use(struct shadow *s, page_no n)
 
 	if (p->role & ROLE_DIRECT)
 		return;
-	if (s->frames[p->frame].open && unused(s, n))
-		shadow_begin(s, n);
-	else if (level == 1 && s->frames[p->frame].open && shadow_written(s, p->frame))
+	if (s->frames[p->frame].open && unused(s, n)) {
+		if (level == 1)
+			shadow_begin(s, n);
+		else
+			shadow_refresh(s, n, 0, PT_ENTRIES);
+	} else if (level == 1 && s->frames[p->frame].open && shadow_written(s, p->frame)) {
 		sync_frame(s, p->frame);
+	}
 	if (level > 1)
 		shadow_sync(s, n, 1);
 }
