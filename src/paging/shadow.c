@@ -117,14 +117,20 @@ static int reflect(struct vcpu *vcpu, gva_t gva, const struct way *way, u32 erro
 /*
  * The translation was there, and good enough for the walker. Either the processor had an older one,
  * or it knows something that cannot be seen from outside: a system access by a program that is a
- * supervisor's, for which RFLAGS.AC does not open what SMAP has closed.
+ * supervisor's, for which RFLAGS.AC does not open what SMAP has closed. But that nothing is there it
+ * can only think if it looks elsewhere: QEMU has no intercept of task switches, which load CR3.
  */
-static __slow int try_harder(struct vcpu *vcpu, const struct walk_regs *regs, gva_t gva, u32 access)
+static __slow int try_harder(struct vcpu *vcpu, const struct walk_regs *regs, gva_t gva, u32 access,
+			     u32 error)
 {
 	struct way way = {.vm = vcpu->vm};
 	struct walk_mem mem = {.entry = note_entry, .opaque = &way};
 	struct walk walk;
 
+	if (!(error & PF_PRESENT) || error & PF_RSVD)
+		return vm_fail(vcpu->vm, -EIO,
+			       "the processor does not use the page tables that it was given: it has "
+			       "switched tasks, which loads CR3, and did not exit for it");
 	if (walk_guest(regs, &mem, gva, access | WALK_SYSTEM, &walk) == -EFAULT)
 		return reflect(vcpu, gva, &way, walk.error);
 	cpu->flush(vcpu);
@@ -171,7 +177,7 @@ static int shadow_page_fault(struct vcpu *vcpu, const struct exit *exit, gpa_t *
 		shadow_write(s, walk.gpa.a >> PAGE_SHIFT); /* 4 */
 	if (!shadow_fill(s, gva, &walk, &way, access & WALK_WRITE,
 			 exit->exception.error & PF_USER)) /* 5 */
-		return try_harder(vcpu, &regs, gva, access);
+		return try_harder(vcpu, &regs, gva, access, exit->exception.error);
 	if (exit->exception.error & PF_PRESENT)
 		s->stale = true; /* it has seen the entry as it was before */
 	flush_stale(vcpu); /* 6 */
@@ -344,7 +350,8 @@ static int shadow_vcpu_create(struct vcpu *vcpu)
 {
 	static const enum intercept needed[] = {
 		INTERCEPT_CR0_WRITE, INTERCEPT_CR3_WRITE, INTERCEPT_CR3_READ,
-		INTERCEPT_CR4_WRITE, INTERCEPT_INVLPG,	  INTERCEPT_EXCEPTION + VEC_PF,
+		INTERCEPT_CR4_WRITE, INTERCEPT_INVLPG,	  INTERCEPT_TASK_SWITCH,
+		INTERCEPT_EXCEPTION + VEC_PF,
 	};
 	struct paging_regs nothing = {.cr0 = CR0_PG | CR0_ET};
 

@@ -143,6 +143,10 @@ static int handle(struct vcpu *vcpu, const struct exit *exit)
 		return halt(vcpu, exit);
 	case EXIT_INVLPG:
 		return invlpg(vcpu, exit);
+	case EXIT_TASK_SWITCH:
+		return vm_fail(vcpu->vm, -ENOSYS,
+			       "it switches tasks by hardware, which loads CR3: only nested paging "
+			       "can let it");
 	case EXIT_INVD: /* caches are coherent here: nothing to write back or drop */
 		return vcpu_skip(vcpu, exit);
 	case EXIT_RDPMC: /* no performance counters here, so no number is a right one */
