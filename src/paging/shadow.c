@@ -131,7 +131,8 @@ static __slow int try_harder(struct vcpu *vcpu, const struct walk_regs *regs, gv
 		return vm_fail(vcpu->vm, -EIO,
 			       "the processor does not use the page tables that it was given: it has "
 			       "switched tasks, which loads CR3, and did not exit for it");
-	if (walk_guest(regs, &mem, gva, access | WALK_SYSTEM, &walk) == -EFAULT)
+	if (!(error & PF_USER) &&
+	    walk_guest(regs, &mem, gva, access | WALK_SYSTEM, &walk) == -EFAULT)
 		return reflect(vcpu, gva, &way, walk.error);
 	cpu->flush(vcpu);
 	return 0;
@@ -156,6 +157,7 @@ static int shadow_page_fault(struct vcpu *vcpu, const struct exit *exit, gpa_t *
 	u32 access;
 	struct walk_regs regs;
 	struct walk walk;
+	bool changed;
 	int err;
 
 	cpu->get_walk(vcpu, &regs);
@@ -173,10 +175,10 @@ static int shadow_page_fault(struct vcpu *vcpu, const struct exit *exit, gpa_t *
 	*gpa = walk.gpa;
 	if (!vm_ptr(vcpu->vm, walk.gpa, 1))
 		return -ENOENT; /* 3 */
-	if (access & WALK_WRITE)
-		shadow_write(s, walk.gpa.a >> PAGE_SHIFT); /* 4 */
-	if (!shadow_fill(s, gva, &walk, &way, access & WALK_WRITE,
-			 exit->exception.error & PF_USER)) /* 5 */
+	changed = access & WALK_WRITE && shadow_write(s, walk.gpa.a >> PAGE_SHIFT); /* 4 */
+	changed |= shadow_fill(s, gva, &walk, &way, access & WALK_WRITE,
+			       exit->exception.error & PF_USER); /* 5 */
+	if (!changed)
 		return try_harder(vcpu, &regs, gva, access, exit->exception.error);
 	if (exit->exception.error & PF_PRESENT)
 		s->stale = true; /* it has seen the entry as it was before */

@@ -185,9 +185,11 @@ page_no shadow_find(const struct shadow *s, u64 frame, unsigned role);
 void shadow_drop(struct shadow *s, page_no page);
 /** shadow_drop_all() - forget everything. */
 void shadow_drop_all(struct shadow *s);
-/** shadow_write() - the guest is about to write to a frame: if there are page tables in it, let it,
- * and remember that our shadows of them may be wrong from now on. */
-void shadow_write(struct shadow *s, u64 frame);
+/**
+ * shadow_write() - the guest is about to write to a frame: if there are page tables in it, let it,
+ * and remember that our shadows of them may be wrong from now on. Return: it could not before.
+ */
+bool shadow_write(struct shadow *s, u64 frame);
 /**
  * shadow_sync() - put right what is out of sync
  * @top: at or below this shadow page,

@@ -114,7 +114,7 @@ static bool is_below(const struct shadow *s, page_no n, page_no top)
 
 /* ---- 3. open and closed ------------------------------------------------------------------------ */
 
-static void close_frame(struct shadow *s, u64 frame)
+static void drop_unused(struct shadow *s, u64 frame)
 {
 	page_no n, next;
 
@@ -123,6 +123,13 @@ static void close_frame(struct shadow *s, u64 frame)
 		if (unused(s, n))
 			shadow_drop(s, n);
 	}
+}
+
+static void close_frame(struct shadow *s, u64 frame)
+{
+	page_no n;
+
+	drop_unused(s, frame);
 	if (!s->frames[frame].tables)
 		return; /* and with the last one it was closed */
 	s->frames[frame].open = false;
@@ -151,25 +158,20 @@ static void forget_open(struct shadow *s, u64 frame)
 	s->frames[frame].open = false;
 }
 
-void shadow_write(struct shadow *s, u64 frame)
+bool shadow_write(struct shadow *s, u64 frame)
 {
-	page_no n, next;
-
 	if (!s->frames[frame].tables)
-		return;
+		return false;
 	if (s->frames[frame].open) {
 		s->frames[frame].written = true;
-		return;
+		return false;
 	}
-	for (n = s->frames[frame].tables; n; n = next) {
-		next = s->pages[n].next;
-		if (unused(s, n))
-			shadow_drop(s, n);
+	drop_unused(s, frame);
+	if (s->frames[frame].tables) {
+		shadow_open(s, frame);
+		note_open(s, frame);
 	}
-	if (!s->frames[frame].tables)
-		return;
-	shadow_open(s, frame);
-	note_open(s, frame);
+	return true;
 }
 
 /* Has a frame a page of this level that is at or below @top? */
