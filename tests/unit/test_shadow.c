@@ -146,6 +146,8 @@ static u64 read_entry(u64 gpa)
 	return wide;
 }
 
+static u64 oracle_leaf; /* the entry that maps the page */
+
 /* Return: the error code, or -1 with the address. */
 static int oracle(u64 gva, u32 access, bool user, u64 *gpa)
 {
@@ -184,6 +186,7 @@ static int oracle(u64 gva, u32 access, bool user, u64 *gpa)
 	}
 	if (level == 2 && entry & (size - 1) & ~0x1fffull)
 		return error | PF_PRESENT | PF_RSVD;
+	oracle_leaf = entry;
 	*gpa = (entry & 0xffffffffff000 & ~(size - 1)) | (gva & (size - 1));
 	if ((user && !u) || (write && !w && (user || cr0 & CR0_WP)) || (fetch && nx))
 		return error | PF_PRESENT;
@@ -217,6 +220,10 @@ static u8 *access_memory(u64 gva, u32 access, bool user)
 			assert_quietly(hpa == (uintptr_t)ram + want_gpa,
 				       "%#lx: at %#lx, and should be at %#lx", gva,
 				       hpa - (uintptr_t)ram, want_gpa);
+			oracle(gva, access, user, &want_gpa);
+			assert_quietly(oracle_leaf & PTE_A &&
+					       (!(access & WALK_WRITE) || oracle_leaf & PTE_D),
+				       "%#lx: accessed and dirty bits: %#lx", gva, oracle_leaf);
 			counts[0]++;
 			return hpa_ptr(HPA(hpa));
 		}
