@@ -27,6 +27,7 @@
  *	4. one, for a #PF
  *	5. INVLPG
  */
+#include "host/cpu.h"
 #include "host/host.h"
 #include "paging/shadow.h"
 
@@ -226,13 +227,6 @@ static bool make(struct shadow *s, page_no page, unsigned slot, const struct wan
 
 /* ---- 3. many at a time ------------------------------------------------------------------------- */
 
-/* Eight entries at a time: most are as they were. */
-static bool all_equal(const u64 *a, const u64 *b)
-{
-	return !((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]) | (a[4] ^ b[4]) |
-		 (a[5] ^ b[5]) | (a[6] ^ b[6]) | (a[7] ^ b[7]));
-}
-
 /* Level 1, where nearly all entries are: as want_believed() and make(), in short. */
 static void refresh_small(struct shadow *s, page_no page, unsigned slot, u64 entry)
 {
@@ -284,21 +278,30 @@ static const u64 *guest_table(const struct shadow *s, const struct shadow_page *
 	return vm_ptr(s->vm, GPA(p->frame << PAGE_SHIFT), PAGE_SIZE);
 }
 
+/*
+ * Of entries that are new in a table of small pages a few may be wanted soon; if there are many, the
+ * guest is filling the table, and most will never be.
+ */
+#define FEW 8
+
 void shadow_refresh(struct shadow *s, page_no page, unsigned first, unsigned count)
 {
 	const struct shadow_page *p = &s->pages[page];
-	const u64 *seen = &s->seen[entry_number(page, 0)], *table = guest_table(s, p);
-	bool wide = s->mode.tables != MODE_32;
+	u64 *seen = &s->seen[entry_number(page, 0)];
+	const u64 *table = guest_table(s, p);
+	unsigned end = first + count, news = 0;
 
-	for (unsigned slot = first; slot < first + count; slot++) {
+	for (unsigned slot = first; slot < end; slot++) {
 		u64 entry;
 
-		if (wide && slot % 8 == 0 && all_equal(&table[slot], &seen[slot])) {
-			slot += 7;
-			continue;
-		}
+		if (s->mode.tables != MODE_32)
+			slot += words_equal(&table[slot], &seen[slot], end - slot);
+		if (slot == end)
+			break;
 		entry = guest_entry(s, p, table, slot);
-		if (entry != seen[slot])
+		if (!p->table[slot] && (p->role & ROLE_LEVEL) == 1 && ++news > FEW)
+			seen[slot] = entry;
+		else if (entry != seen[slot])
 			refresh_one(s, page, slot, entry);
 	}
 }

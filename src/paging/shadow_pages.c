@@ -203,8 +203,10 @@ void shadow_sync(struct shadow *s, page_no top, unsigned lowest)
 			written |= 1u << i;
 	}
 	for (unsigned level = 4; written && level >= lowest; level--) {
-		for (unsigned i = 0; i < OPEN_MAX; i++) {
-			if (!(written >> i & 1) || !has_below(s, s->open[i] - 1, top, level))
+		for (u32 rest = written; rest; rest &= rest - 1) {
+			unsigned i = __builtin_ctz(rest);
+
+			if (!has_below(s, s->open[i] - 1, top, level))
 				continue;
 			written &= ~(1u << i);
 			sync_frame(s, s->open[i] - 1);
