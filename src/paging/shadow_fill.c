@@ -299,10 +299,13 @@ void shadow_refresh(struct shadow *s, page_no page, unsigned first, unsigned cou
 		if (slot == end)
 			break;
 		entry = guest_entry(s, p, table, slot);
-		if (!p->table[slot] && (p->role & ROLE_LEVEL) == 1 && ++news > FEW)
-			seen[slot] = entry;
-		else if (entry != seen[slot])
+		if (entry == seen[slot])
+			continue;
+		if (!(entry & PTE_P))
+			shadow_clear(s, entry_number(page, slot));
+		else if (p->table[slot] || (p->role & ROLE_LEVEL) > 1 || ++news <= FEW)
 			refresh_one(s, page, slot, entry);
+		seen[slot] = entry;
 	}
 }
 

@@ -174,11 +174,20 @@ bool shadow_write(struct shadow *s, u64 frame)
 	return true;
 }
 
-/* Has a frame a page of this level that is at or below @top? */
-static bool has_below(const struct shadow *s, u64 frame, page_no top, unsigned level)
+/* The highest level at which a frame is used as a table. */
+static unsigned highest(const struct shadow *s, u64 frame)
+{
+	unsigned level = 0;
+
+	for (page_no n = s->frames[frame].tables; n; n = s->pages[n].next)
+		level = max(level, s->pages[n].role & ROLE_LEVEL);
+	return level;
+}
+
+static bool any_below(const struct shadow *s, u64 frame, page_no top)
 {
 	for (page_no n = s->frames[frame].tables; n; n = s->pages[n].next) {
-		if ((s->pages[n].role & ROLE_LEVEL) == level && is_below(s, n, top))
+		if (is_below(s, n, top))
 			return true;
 	}
 	return false;
@@ -196,20 +205,18 @@ static void sync_frame(struct shadow *s, u64 frame)
 /* From the top level down: what is no longer linked from above need not be put right. */
 void shadow_sync(struct shadow *s, page_no top, unsigned lowest)
 {
-	u32 written = 0;
+	u32 written[5] = {0};
 
 	for (unsigned i = 0; i < OPEN_MAX; i++) {
 		if (s->open[i] && shadow_written(s, s->open[i] - 1))
-			written |= 1u << i;
+			written[highest(s, s->open[i] - 1)] |= 1u << i;
 	}
-	for (unsigned level = 4; written && level >= lowest; level--) {
-		for (u32 rest = written; rest; rest &= rest - 1) {
-			unsigned i = __builtin_ctz(rest);
+	for (unsigned level = 4; level >= lowest; level--) {
+		for (u32 rest = written[level]; rest; rest &= rest - 1) {
+			u64 frame = s->open[__builtin_ctz(rest)] - 1;
 
-			if (!has_below(s, s->open[i] - 1, top, level))
-				continue;
-			written &= ~(1u << i);
-			sync_frame(s, s->open[i] - 1);
+			if (any_below(s, frame, top))
+				sync_frame(s, frame);
 		}
 	}
 }
