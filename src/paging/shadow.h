@@ -45,6 +45,7 @@ struct shadow_page {
 	u64 *table;	     /* what the processor reads */
 	u64 frame;	     /* guest physical address >> 12 */
 	u16 role;	     /* ROLE_* */
+	bool late;	     /* the guest's table has been written since we looked */
 	page_no next;	     /* of the same frame */
 	page_no older, newer; /* all in use, by when they were needed last */
 };

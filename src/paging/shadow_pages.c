@@ -125,6 +125,12 @@ static void drop_unused(struct shadow *s, u64 frame)
 	}
 }
 
+static void freshen(struct shadow *s, page_no n)
+{
+	s->pages[n].late = false;
+	shadow_refresh(s, n, 0, PT_ENTRIES);
+}
+
 static void close_frame(struct shadow *s, u64 frame)
 {
 	page_no n;
@@ -135,7 +141,7 @@ static void close_frame(struct shadow *s, u64 frame)
 	s->frames[frame].open = false;
 	shadow_close(s, frame);
 	for (n = s->frames[frame].tables; n; n = s->pages[n].next)
-		shadow_refresh(s, n, 0, PT_ENTRIES);
+		freshen(s, n);
 }
 
 static void note_open(struct shadow *s, u64 frame)
@@ -174,49 +180,36 @@ bool shadow_write(struct shadow *s, u64 frame)
 	return true;
 }
 
-/* The highest level at which a frame is used as a table. */
-static unsigned highest(const struct shadow *s, u64 frame)
+/* What was written since the last time makes all shadows of a frame late. Return: is one? */
+static bool any_late(struct shadow *s, u64 frame)
 {
-	unsigned level = 0;
+	bool written = shadow_written(s, frame), late = false;
 
+	if (written)
+		shadow_forget_written(s, frame);
 	for (page_no n = s->frames[frame].tables; n; n = s->pages[n].next)
-		level = max(level, s->pages[n].role & ROLE_LEVEL);
-	return level;
-}
-
-static bool any_below(const struct shadow *s, u64 frame, page_no top)
-{
-	for (page_no n = s->frames[frame].tables; n; n = s->pages[n].next) {
-		if (is_below(s, n, top))
-			return true;
-	}
-	return false;
-}
-
-static void sync_frame(struct shadow *s, u64 frame)
-{
-	shadow_forget_written(s, frame);
-	for (page_no n = s->frames[frame].tables; n; n = s->pages[n].next) {
-		if (!unused(s, n))
-			shadow_refresh(s, n, 0, PT_ENTRIES);
-	}
+		late |= s->pages[n].late |= written;
+	return late;
 }
 
 /* From the top level down: what is no longer linked from above need not be put right. */
 void shadow_sync(struct shadow *s, page_no top, unsigned lowest)
 {
-	u32 written[5] = {0};
+	u32 late = 0;
 
 	for (unsigned i = 0; i < OPEN_MAX; i++) {
-		if (s->open[i] && shadow_written(s, s->open[i] - 1))
-			written[highest(s, s->open[i] - 1)] |= 1u << i;
+		if (s->open[i] && any_late(s, s->open[i] - 1))
+			late |= 1u << i;
 	}
-	for (unsigned level = 4; level >= lowest; level--) {
-		for (u32 rest = written[level]; rest; rest &= rest - 1) {
+	for (unsigned level = 4; late && level >= lowest; level--) {
+		for (u32 rest = late; rest; rest &= rest - 1) {
 			u64 frame = s->open[__builtin_ctz(rest)] - 1;
 
-			if (any_below(s, frame, top))
-				sync_frame(s, frame);
+			for (page_no n = s->frames[frame].tables; n; n = s->pages[n].next) {
+				if (s->pages[n].late && (s->pages[n].role & ROLE_LEVEL) == level &&
+				    is_below(s, n, top))
+					freshen(s, n);
+			}
 		}
 	}
 }
@@ -224,19 +217,12 @@ void shadow_sync(struct shadow *s, page_no top, unsigned lowest)
 void shadow_use(struct shadow *s, page_no n)
 {
 	const struct shadow_page *p = &s->pages[n];
-	unsigned level = p->role & ROLE_LEVEL;
 
 	if (p->role & ROLE_DIRECT)
 		return;
-	if (s->frames[p->frame].open && unused(s, n)) {
-		if (level == 1)
-			shadow_begin(s, n);
-		else
-			shadow_refresh(s, n, 0, PT_ENTRIES);
-	} else if (level == 1 && s->frames[p->frame].open && shadow_written(s, p->frame)) {
-		sync_frame(s, p->frame);
-	}
-	if (level > 1)
+	if (s->frames[p->frame].open && any_late(s, p->frame) && p->late)
+		freshen(s, n);
+	if ((p->role & ROLE_LEVEL) > 1)
 		shadow_sync(s, n, 1);
 }
 
@@ -264,6 +250,7 @@ page_no shadow_get(struct shadow *s, u64 frame, unsigned role)
 	first = !*list;
 	s->pages[n].frame = frame;
 	s->pages[n].role = role;
+	s->pages[n].late = false;
 	s->pages[n].next = *list;
 	*list = n;
 	age_add(s, n);
