@@ -278,18 +278,13 @@ static const u64 *guest_table(const struct shadow *s, const struct shadow_page *
 	return vm_ptr(s->vm, GPA(p->frame << PAGE_SHIFT), PAGE_SIZE);
 }
 
-/*
- * Of entries that are new in a table of small pages a few may be wanted soon; if there are many, the
- * guest is filling the table, and most will never be.
- */
-#define FEW 8
-
+/* New entries in a table of small pages are left to a #PF: most of them will never be needed. */
 void shadow_refresh(struct shadow *s, page_no page, unsigned first, unsigned count)
 {
 	const struct shadow_page *p = &s->pages[page];
 	u64 *seen = &s->seen[entry_number(page, 0)];
 	const u64 *table = guest_table(s, p);
-	unsigned end = first + count, news = 0;
+	unsigned end = first + count;
 
 	for (unsigned slot = first; slot < end; slot++) {
 		u64 entry;
@@ -303,7 +298,7 @@ void shadow_refresh(struct shadow *s, page_no page, unsigned first, unsigned cou
 			continue;
 		if (!(entry & PTE_P))
 			shadow_clear(s, entry_number(page, slot));
-		else if (p->table[slot] || (p->role & ROLE_LEVEL) > 1 || ++news <= FEW)
+		else if (p->table[slot] || (p->role & ROLE_LEVEL) > 1)
 			refresh_one(s, page, slot, entry);
 		seen[slot] = entry;
 	}
@@ -385,7 +380,7 @@ static u64 way_entry(const struct shadow *s, const struct way *way, unsigned i)
 					 : *(const u64 *)way->entry[i];
 }
 
-#define GROUP 16 /* entries that are looked at when one of them was missing */
+#define GROUP 8 /* entries that are looked at when one of them was missing */
 
 /*
  * Down our tables, a level at a time, from the root. Three kinds of levels come one after the other,

@@ -65,11 +65,14 @@ void svm_decode_event(u64 word, struct event *event)
 	event->error = word >> SVM_EVENT_ERROR_SHIFT;
 }
 
-/* QEMU calls a virtual interrupt whose delivery is cut short an exception of that vector. */
-static bool taken_from_pin(struct vcpu *vcpu, const struct event *event)
+/*
+ * QEMU calls a virtual interrupt whose delivery is cut short an exception of that vector, and leaves
+ * the pin up.
+ */
+static bool taken_from_pin(const struct vcpu *vcpu, const struct event *event)
 {
-	return vcpu->offered == event->vector && !(vmcb_of(vcpu)->vintr & SVM_V_IRQ) &&
-	       event->kind == EVENT_EXCEPTION && !event->has_error;
+	return vcpu->offered == event->vector && event->kind == EVENT_EXCEPTION &&
+	       !event->has_error;
 }
 
 /*
