@@ -98,11 +98,22 @@ static bool unused(const struct shadow *s, page_no n)
 	return n != s->root && !s->heads[chain_of_page(s, n)];
 }
 
-/* Is a shadow page at or below another? Links go down a level each, so this ends. */
+/*
+ * Is a shadow page at or below another? Links go down a level each, so this ends; and nearly always
+ * there is one way up only.
+ */
 static bool is_below(const struct shadow *s, page_no n, page_no top)
 {
 	entry_no e, next;
 
+	while (n != top) {
+		e = s->heads[chain_of_page(s, n)];
+		if (!e)
+			return false;
+		if (s->links[e].next)
+			break;
+		n = e / PT_ENTRIES;
+	}
 	if (n == top)
 		return true;
 	for_chain (s, chain_of_page(s, n), e, next) {
@@ -180,32 +191,37 @@ bool shadow_write(struct shadow *s, u64 frame)
 	return true;
 }
 
-/* What was written since the last time makes all shadows of a frame late. Return: is one? */
-static bool any_late(struct shadow *s, u64 frame)
+/* What was written since the last time makes all shadows of a frame late. Return: bit n: one of
+ * level n is. */
+static unsigned late_levels(struct shadow *s, u64 frame)
 {
-	bool written = shadow_written(s, frame), late = false;
+	bool written = shadow_written(s, frame);
+	unsigned levels = 0;
 
 	if (written)
 		shadow_forget_written(s, frame);
-	for (page_no n = s->frames[frame].tables; n; n = s->pages[n].next)
-		late |= s->pages[n].late |= written;
-	return late;
+	for (page_no n = s->frames[frame].tables; n; n = s->pages[n].next) {
+		s->pages[n].late |= written;
+		levels |= (unsigned)s->pages[n].late << (s->pages[n].role & ROLE_LEVEL);
+	}
+	return levels;
 }
 
 /* From the top level down: what is no longer linked from above need not be put right. */
 void shadow_sync(struct shadow *s, page_no top, unsigned lowest)
 {
-	u32 late = 0;
+	u8 levels[OPEN_MAX];
+	unsigned all = 0;
 
 	for (unsigned i = 0; i < OPEN_MAX; i++) {
-		if (s->open[i] && any_late(s, s->open[i] - 1))
-			late |= 1u << i;
+		levels[i] = s->open[i] ? late_levels(s, s->open[i] - 1) : 0;
+		all |= levels[i];
 	}
-	for (unsigned level = 4; late && level >= lowest; level--) {
-		for (u32 rest = late; rest; rest &= rest - 1) {
-			u64 frame = s->open[__builtin_ctz(rest)] - 1;
+	for (unsigned level = 4; level >= lowest; level--) {
+		for (unsigned i = 0; all >> level & 1 && i < OPEN_MAX; i++) {
+			page_no n = levels[i] >> level & 1 ? s->frames[s->open[i] - 1].tables : 0;
 
-			for (page_no n = s->frames[frame].tables; n; n = s->pages[n].next) {
+			for (; n; n = s->pages[n].next) {
 				if (s->pages[n].late && (s->pages[n].role & ROLE_LEVEL) == level &&
 				    is_below(s, n, top))
 					freshen(s, n);
@@ -220,7 +236,7 @@ void shadow_use(struct shadow *s, page_no n)
 
 	if (p->role & ROLE_DIRECT)
 		return;
-	if (s->frames[p->frame].open && any_late(s, p->frame) && p->late)
+	if (s->frames[p->frame].open && late_levels(s, p->frame) && p->late)
 		freshen(s, n);
 	if ((p->role & ROLE_LEVEL) > 1)
 		shadow_sync(s, n, 1);
