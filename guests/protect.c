@@ -20,17 +20,17 @@ CODE(read_byte, "mov (%" REG "si), %al");
 CODE(write_byte, "movb $0xcc, (%" REG "si)");
 CODE(jump, "jmp *%" REG "si");
 
-#define FLAGS_AC    BIT(18)
-#define CR4_SMEP    BIT(20)
-#define CR4_SMAP    BIT(21)
-#define EBX_SMEP    BIT(7)
-#define EBX_SMAP    BIT(20)
-#define EDX_NX	    BIT(20)
+#define FLAGS_AC     BIT(18)
+#define CR4_SMEP     BIT(20)
+#define CR4_SMAP     BIT(21)
+#define EBX_SMEP     BIT(7)
+#define EBX_SMAP     BIT(20)
+#define EDX_NX	     BIT(20)
 
-#define SET_WP	    BIT(0)
-#define SET_NXE	    BIT(1)
-#define SET_SMEP    BIT(2)
-#define SET_SMAP    BIT(3)
+#define SET_WP	     BIT(0)
+#define SET_NXE	     BIT(1)
+#define SET_SMEP     BIT(2)
+#define SET_SMAP     BIT(3)
 
 #define ACCESS_READ  0
 #define ACCESS_WRITE 1
@@ -131,8 +131,7 @@ static void check_no_wp(void)
 		s.gpr[RSI] = (reg_t)window(5);
 		probe(i & 1 ? read_byte : write_byte, &s);
 		good += i & 1 ? s.vector == VEC_BP
-			      : s.vector == VEC_PF &&
-					s.error == (PF_PRESENT | PF_WRITE | PF_USER);
+			      : s.vector == VEC_PF && s.error == (PF_PRESENT | PF_WRITE | PF_USER);
 	}
 	check_equal("no-wp-turns", good, 20);
 }

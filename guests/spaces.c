@@ -201,8 +201,8 @@ static void check_aliases(void)
 	barrier();
 	check_equal(name("alias"), look(2) << 8 | look(200), 0x5555);
 	write_cr0(read_cr0() | CR0_WP);
-	check(name("alias-read-only"), faults(write_byte, window(2)) &&
-					       !faults(write_byte, window(200)));
+	check(name("alias-read-only"),
+	      faults(write_byte, window(2)) && !faults(write_byte, window(200)));
 	write_cr0(read_cr0() & ~CR0_WP);
 
 	/* The page table itself, through one of its own pages. */

@@ -128,9 +128,10 @@ static __slow int try_harder(struct vcpu *vcpu, const struct walk_regs *regs, gv
 	struct walk walk;
 
 	if (!(error & PF_PRESENT) || error & PF_RSVD)
-		return vm_fail(vcpu->vm, -EIO,
-			       "the processor does not use the page tables that it was given: it has "
-			       "switched tasks, which loads CR3, and did not exit for it");
+		return vm_fail(
+			vcpu->vm, -EIO,
+			"the processor does not use the page tables that it was given: it has "
+			"switched tasks, which loads CR3, and did not exit for it");
 	if (!(error & PF_USER) &&
 	    walk_guest(regs, &mem, gva, access | WALK_SYSTEM, &walk) == -EFAULT)
 		return reflect(vcpu, gva, &way, walk.error);
@@ -174,7 +175,7 @@ static int shadow_page_fault(struct vcpu *vcpu, const struct exit *exit, gpa_t *
 		return 0; /* another CPU changed them meanwhile: let it come again */
 	*gpa = walk.gpa;
 	if (!vm_ptr(vcpu->vm, walk.gpa, 1))
-		return -ENOENT; /* 3 */
+		return -ENOENT;							    /* 3 */
 	changed = access & WALK_WRITE && shadow_write(s, walk.gpa.a >> PAGE_SHIFT); /* 4 */
 	changed |= shadow_fill(s, gva, &walk, &way, access & WALK_WRITE,
 			       exit->exception.error & PF_USER); /* 5 */
@@ -182,7 +183,7 @@ static int shadow_page_fault(struct vcpu *vcpu, const struct exit *exit, gpa_t *
 		return try_harder(vcpu, &regs, gva, access, exit->exception.error);
 	if (exit->exception.error & PF_PRESENT)
 		s->stale = true; /* it has seen the entry as it was before */
-	flush_stale(vcpu); /* 6 */
+	flush_stale(vcpu);	 /* 6 */
 	return 0;
 }
 
@@ -191,10 +192,10 @@ static int shadow_page_fault(struct vcpu *vcpu, const struct exit *exit, gpa_t *
 static struct mode mode_of(const struct walk_regs *r)
 {
 	struct mode mode = {
-		.tables = !(r->cr0 & CR0_PG)	? MODE_NONE
-			  : r->efer & EFER_LMA	? MODE_LONG
-			  : r->cr4 & CR4_PAE	? MODE_PAE
-						: MODE_32,
+		.tables = !(r->cr0 & CR0_PG)   ? MODE_NONE
+			  : r->efer & EFER_LMA ? MODE_LONG
+			  : r->cr4 & CR4_PAE   ? MODE_PAE
+					       : MODE_32,
 		.pse = r->cr4 & CR4_PSE,
 		.nx = r->efer & EFER_NXE,
 		.wp = r->cr0 & CR0_WP,
@@ -351,8 +352,8 @@ static void shadow_vm_destroy(struct vm *vm)
 static int shadow_vcpu_create(struct vcpu *vcpu)
 {
 	static const enum intercept needed[] = {
-		INTERCEPT_CR0_WRITE, INTERCEPT_CR3_WRITE, INTERCEPT_CR3_READ,
-		INTERCEPT_CR4_WRITE, INTERCEPT_INVLPG,	  INTERCEPT_TASK_SWITCH,
+		INTERCEPT_CR0_WRITE,	      INTERCEPT_CR3_WRITE, INTERCEPT_CR3_READ,
+		INTERCEPT_CR4_WRITE,	      INTERCEPT_INVLPG,	   INTERCEPT_TASK_SWITCH,
 		INTERCEPT_EXCEPTION + VEC_PF,
 	};
 	struct paging_regs nothing = {.cr0 = CR0_PG | CR0_ET};

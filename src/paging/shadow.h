@@ -42,11 +42,11 @@ typedef u16 page_no;
 typedef u32 entry_no;
 
 struct shadow_page {
-	u64 *table;	     /* what the processor reads */
-	u64 frame;	     /* guest physical address >> 12 */
-	u16 role;	     /* ROLE_* */
-	bool late;	     /* the guest's table has been written since we looked */
-	page_no next;	     /* of the same frame */
+	u64 *table;	      /* what the processor reads */
+	u64 frame;	      /* guest physical address >> 12 */
+	u16 role;	      /* ROLE_* */
+	bool late;	      /* the guest's table has been written since we looked */
+	page_no next;	      /* of the same frame */
 	page_no older, newer; /* all in use, by when they were needed last */
 };
 
@@ -85,13 +85,13 @@ struct mode {
 struct shadow {
 	struct vm *vm;
 	struct mode mode;
-	page_no root;	  /* level 4 in long mode, ROOT_PAE otherwise */
-	u64 root_frame;	  /* of the guest */
-	u64 *roots;	  /* two pages below 4 GiB: ROOT_PAE's, and */
-	u64 *nothing;	  /* an empty root, for one that lies where there is no RAM */
-	u64 odd;	  /* bits that an entry must not have to be believed without a walk */
-	bool stale;	  /* the processor may still know what is no longer so */
-	bool reads[2];	  /* are reads of CR0, CR4 intercepted? */
+	page_no root;	/* level 4 in long mode, ROOT_PAE otherwise */
+	u64 root_frame; /* of the guest */
+	u64 *roots;	/* two pages below 4 GiB: ROOT_PAE's, and */
+	u64 *nothing;	/* an empty root, for one that lies where there is no RAM */
+	u64 odd;	/* bits that an entry must not have to be believed without a walk */
+	bool stale;	/* the processor may still know what is no longer so */
+	bool reads[2];	/* are reads of CR0, CR4 intercepted? */
 
 	void *memory; /* for all that follows, */
 	u64 bytes;    /* so much */
@@ -99,7 +99,7 @@ struct shadow {
 	page_no free;
 	struct shadow_page *pages;
 	u64 *tables; /* of page POOL_BASE on, in a row */
-	u64 *seen;   /* by entry_no: the guest's entry that ours was made from when we last looked */
+	u64 *seen; /* by entry_no: the guest's entry that ours was made from when we last looked */
 	u64 frame_count;
 	struct frame *frames;
 	struct area *areas;

@@ -21,7 +21,7 @@
  */
 #include "paging/shadow.h"
 
-#define HEAD		  BIT(31)
+#define HEAD BIT(31)
 
 static void chain_add(struct shadow *s, u32 head, entry_no e)
 {
@@ -68,7 +68,8 @@ void shadow_watch(struct shadow *s, u64 frame)
 
 	if (s->areas[frame >> 9].tables++)
 		return;
-	for_chain (s, chain_of_area(s, frame), e, next) {
+	for_chain(s, chain_of_area(s, frame), e, next)
+	{
 		if (*entry_of(s, e) & PTE_W)
 			shadow_clear(s, e); /* when it is needed again, it will be small pages */
 	}
@@ -78,7 +79,8 @@ void shadow_close(struct shadow *s, u64 frame)
 {
 	entry_no e, next;
 
-	for_chain (s, chain_of_frame(frame), e, next) {
+	for_chain(s, chain_of_frame(frame), e, next)
+	{
 		u64 *entry = entry_of(s, e);
 
 		s->stale |= !!(*entry & PTE_W);
@@ -91,7 +93,8 @@ void shadow_open(struct shadow *s, u64 frame)
 {
 	entry_no e, next;
 
-	for_chain (s, chain_of_frame(frame), e, next) {
+	for_chain(s, chain_of_frame(frame), e, next)
+	{
 		u64 *entry = entry_of(s, e);
 
 		if (*entry & ENTRY_MAY_WRITE)
@@ -103,7 +106,8 @@ bool shadow_written(const struct shadow *s, u64 frame)
 {
 	entry_no e, next;
 
-	for_chain (s, chain_of_frame(frame), e, next) {
+	for_chain(s, chain_of_frame(frame), e, next)
+	{
 		if ((*entry_of(s, e) & (PTE_W | PTE_D)) == (PTE_W | PTE_D))
 			return true;
 	}
@@ -114,8 +118,7 @@ void shadow_forget_written(struct shadow *s, u64 frame)
 {
 	entry_no e, next;
 
-	for_chain (s, chain_of_frame(frame), e, next)
-		*entry_of(s, e) &= ~PTE_D;
+	for_chain(s, chain_of_frame(frame), e, next) * entry_of(s, e) &= ~PTE_D;
 	s->frames[frame].written = false;
 	s->stale = true;
 }

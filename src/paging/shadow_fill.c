@@ -33,7 +33,7 @@
 
 /* ---- 1. what an entry ought to be -------------------------------------------------------------- */
 
-#define LINK	  (PTE_P | PTE_W | PTE_U | PTE_A)
+#define LINK (PTE_P | PTE_W | PTE_U | PTE_A)
 
 struct want {
 	enum { WANT_NOTHING, WANT_LEAF, WANT_LINK } kind;
@@ -190,7 +190,8 @@ static bool links_to(const struct shadow *s, u64 entry, int level, const struct 
 
 static void link_page(struct shadow *s, entry_no e, page_no page)
 {
-	bool pointer = e / PT_ENTRIES == ROOT_PAE; /* those have no rights, and other bits reserved */
+	bool pointer =
+		e / PT_ENTRIES == ROOT_PAE; /* those have no rights, and other bits reserved */
 
 	shadow_use(s, page);
 	shadow_set(s, e, ptr_hpa(s->pages[page].table).a | (pointer ? PTE_P : LINK),
@@ -201,7 +202,8 @@ static void link_page(struct shadow *s, entry_no e, page_no page)
  * See that an entry is what it ought to be. @create: make shadow pages that there are not yet.
  * Return: something had to be done.
  */
-static bool make(struct shadow *s, page_no page, unsigned slot, const struct want *want, bool create)
+static bool make(struct shadow *s, page_no page, unsigned slot, const struct want *want,
+		 bool create)
 {
 	int level = page == ROOT_PAE ? 3 : s->pages[page].role & ROLE_LEVEL;
 	entry_no e = entry_number(page, slot);

@@ -116,7 +116,8 @@ static bool is_below(const struct shadow *s, page_no n, page_no top)
 	}
 	if (n == top)
 		return true;
-	for_chain (s, chain_of_page(s, n), e, next) {
+	for_chain(s, chain_of_page(s, n), e, next)
+	{
 		if (is_below(s, e / PT_ENTRIES, top))
 			return true;
 	}
@@ -289,8 +290,7 @@ void shadow_drop(struct shadow *s, page_no n)
 
 	for (unsigned i = 0; i < PT_ENTRIES; i++)
 		shadow_clear(s, entry_number(n, i));
-	for_chain (s, chain_of_page(s, n), e, next)
-		shadow_clear(s, e);
+	for_chain(s, chain_of_page(s, n), e, next) shadow_clear(s, e);
 	list_del(s, n);
 	age_del(s, n);
 	p->next = s->free;

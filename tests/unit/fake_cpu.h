@@ -27,7 +27,7 @@ struct fake_cpu {
 	u64 tsc_offset;
 	hpa_t nested_root;
 	struct paging_regs real; /* what set_paging() was given */
-	u64 intercepts; /* bit n: enum intercept */
+	u64 intercepts;		 /* bit n: enum intercept */
 	unsigned flushes, advances, offers;
 };
 

@@ -47,7 +47,8 @@ static void *take(u64 bytes, u64 align, bool kalloc)
 		memset(p, RUBBISH, bytes);
 	}
 	piece = malloc(sizeof(*piece));
-	*piece = (struct piece){.p = p, .bytes = bytes, .kalloc = kalloc, .low = low, .next = pieces};
+	*piece = (struct piece){
+		.p = p, .bytes = bytes, .kalloc = kalloc, .low = low, .next = pieces};
 	pieces = piece;
 	live++;
 	return p;

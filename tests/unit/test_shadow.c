@@ -94,8 +94,8 @@ static u32 hw_walk(u64 gva, u32 access, bool user, u64 *result)
 		}
 		if (level == 1 || entry & PTE_PS) {
 			size = 1ull << pt_shift(level);
-			*result = (entry & PTE_ADDR & ~(size - 1)) | (gva & (size - 1) & ~0xfffull) |
-				  rights | nx;
+			*result = (entry & PTE_ADDR & ~(size - 1)) |
+				  (gva & (size - 1) & ~0xfffull) | rights | nx;
 			if (!hw_allowed(*result, access, user))
 				return PF_PRESENT;
 			if (access & WALK_WRITE)
@@ -154,7 +154,9 @@ static int oracle(u64 gva, u32 access, bool user, u64 *gpa)
 	u64 cr0 = m.cpu.regs[VREG_CR0], cr4 = m.cpu.regs[VREG_CR4];
 	bool nxe = m.cpu.regs[VREG_EFER] & EFER_NXE && kind != KIND_32;
 	bool write = access & WALK_WRITE, fetch = access & WALK_FETCH;
-	int bits = kind == KIND_32 ? 10 : 9, level = kind == KIND_LONG ? 4 : kind == KIND_PAE ? 3 : 2;
+	int bits = kind == KIND_32 ? 10 : 9, level = kind == KIND_LONG	? 4
+						     : kind == KIND_PAE ? 3
+									: 2;
 	u64 table = m.cpu.regs[VREG_CR3] & ~0xfffull, entry, size;
 	bool w = true, u = true, nx = false, rsvd = false;
 	int error = (write ? PF_WRITE : 0) | (user ? PF_USER : 0) |
@@ -216,7 +218,8 @@ static u8 *access_memory(u64 gva, u32 access, bool user)
 		int err;
 
 		if (error == 0x100) {
-			assert_quietly(want == -1, "%#lx: found, and should fault with %#x", gva, want);
+			assert_quietly(want == -1, "%#lx: found, and should fault with %#x", gva,
+				       want);
 			assert_quietly(hpa == (uintptr_t)ram + want_gpa,
 				       "%#lx: at %#lx, and should be at %#lx", gva,
 				       hpa - (uintptr_t)ram, want_gpa);
@@ -413,8 +416,7 @@ static void random_access(void)
 	u64 gva = test_address(random_below(&seed, ENTRIES), random_below(&seed, ENTRIES));
 	static const u32 accesses[] = {0, WALK_WRITE, WALK_FETCH};
 	u32 access = accesses[random_below(&seed, 3)];
-	u8 *p = access_memory(gva + random_below(&seed, PAGE_SIZE), access,
-			      random_below(&seed, 2));
+	u8 *p = access_memory(gva + random_below(&seed, PAGE_SIZE), access, random_below(&seed, 2));
 
 	/* nothing is written to tables: what they say afterwards would be nobody's intention */
 	if (p && access & WALK_WRITE && (u64)(p - ram) >= 64 * PAGE_SIZE)
