@@ -224,11 +224,13 @@ static int vtlb_page_fault(struct vcpu *vcpu, const struct exit *exit, gpa_t *gp
 static void vtlb_registers_written(struct vcpu *vcpu)
 {
 	struct vtlb *t = vtlb_of(vcpu);
+	struct walk_regs regs;
 
+	cpu->get_walk(vcpu, &regs);
 #if SOLVED >= 3
-	t->wide = vcpu_get(vcpu, VREG_EFER) & EFER_LMA;
+	t->wide = regs.efer & EFER_LMA;
 	forget_all(t);
-	real_registers(vcpu, t->root);
+	real_registers(vcpu, &regs, t->root);
 	cpu->flush(vcpu);
 #else
 	/*
