@@ -23,14 +23,18 @@
 #include "vmm/cpu_ops.h"
 #include "vmm/inject.h"
 
-#define CPUID_EXT_FEATURES 0x80000001
-#define CPUID_ECX_SVM	   BIT(2)
-#define CPUID_SVM	   0x8000000a
-#define CPUID_EDX_NP	   BIT(0)
-#define CPUID_EDX_NRIP	   BIT(3)
-#define CPUID_ADDR_SIZES   0x80000008
+#define CPUID_EXT_FEATURES   0x80000001
+#define CPUID_ECX_SVM	     BIT(2)
+#define CPUID_SVM	     0x8000000a
+#define CPUID_EDX_NP	     BIT(0)
+#define CPUID_EDX_NRIP	     BIT(3)
+#define CPUID_ADDR_SIZES     0x80000008
 
-#define VM_CR_SVMDIS	   BIT(4)
+#define CPUID_ECX_HYPERVISOR BIT(31)
+#define CPUID_HYPERVISOR     0x40000000
+#define HYPERVISOR_TCG	     0x54474354 /* "TCGT", the beginning of QEMU's name for it */
+
+#define VM_CR_SVMDIS	     BIT(4)
 
 struct svm_features svm_features;
 
@@ -55,7 +59,8 @@ static bool svm_present(const char **why)
 	svm_features.asids = r.ebx;
 	svm_features.nested_paging = r.edx & CPUID_EDX_NP;
 	svm_features.next_rip = r.edx & CPUID_EDX_NRIP;
-	svm_features.inject_irq = svm_features.next_rip; /* QEMU's TCG has neither */
+	svm_features.inject_irq = !(cpuid(1, 0).ecx & CPUID_ECX_HYPERVISOR) ||
+				  cpuid(CPUID_HYPERVISOR, 0).ebx != HYPERVISOR_TCG;
 	return true;
 }
 
