@@ -29,8 +29,6 @@
  *
  * Motorola MC146818 data sheet (ADI-856); the PC's bytes: IBM PC AT Technical Reference, 1-56.
  */
-#include "host/host.h"
-#include "lib/errno.h"
 #include "vmm/device.h"
 #include "vmm/timer.h"
 #include "vmm/vm.h"
@@ -345,7 +343,6 @@ static u32 cmos_in(void *opaque, u16 port, int size)
 {
 	struct cmos *cmos = opaque;
 
-	(void)size;
 	if (port == INDEX_PORT) /* cannot be read: it floats */
 		return 0xff;
 	cmos->now = host_now();
@@ -382,7 +379,6 @@ static void cmos_out(void *opaque, u16 port, int size, u32 value)
 	struct cmos *cmos = opaque;
 	unsigned reg = cmos->index;
 
-	(void)size;
 	if (port == INDEX_PORT) {
 		cmos->index = value & INDEX_MASK;
 		return;

@@ -42,7 +42,6 @@
  *
  * Intel 8259A data sheet (231468-003); Intel 82371SB (PIIX3) data sheet §2.5.11 for the ELCR.
  */
-#include "lib/errno.h"
 #include "vmm/device.h"
 #include "vmm/vm.h"
 
@@ -301,7 +300,6 @@ static void pic_out(void *opaque, u16 port, int size, u32 value)
 	struct pic *pic = opaque;
 	struct chip *c = pic_chip(pic, port);
 
-	(void)size;
 	if (port >= ELCR_PORT)
 		c->elcr = value & (c == &pic->master ? MASTER_ELCR : SLAVE_ELCR);
 	else if (port & PORT_A0)
@@ -330,7 +328,6 @@ static u32 pic_in(void *opaque, u16 port, int size)
 	struct pic *pic = opaque;
 	struct chip *c = pic_chip(pic, port);
 
-	(void)size;
 	if (port >= ELCR_PORT)
 		return c->elcr;
 	if (c->poll)

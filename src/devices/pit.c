@@ -42,8 +42,6 @@
  *
  * Intel 8254 data sheet (231164-005); Intel 82371SB (PIIX3) data sheet, NMISC for port 61.
  */
-#include "host/host.h"
-#include "lib/errno.h"
 #include "vmm/device.h"
 #include "vmm/timer.h"
 #include "vmm/vm.h"
@@ -421,7 +419,6 @@ static void pit_out(void *opaque, u16 port, int size, u32 value)
 	s64 now = pit_sync(pit);
 	u32 i = port == CONTROL_PORT ? CONTROL_SELECT(value) : (u32)port - PIT_PORT;
 
-	(void)size;
 	if (port == SPEAKER_PORT) {
 		pit->speaker = value & SPEAKER_WRITABLE;
 		counter_gate(&pit->counters[SPEAKER_COUNTER], value & SPEAKER_GATE, now);
@@ -455,7 +452,6 @@ static u32 pit_in(void *opaque, u16 port, int size)
 	struct pit *pit = opaque;
 	s64 now = pit_sync(pit);
 
-	(void)size;
 	if (port == SPEAKER_PORT)
 		return read_speaker(pit, now);
 	if (port == CONTROL_PORT) /* cannot be read: it floats */

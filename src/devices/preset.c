@@ -10,8 +10,6 @@
  * Several have a + between. A grader orders machines that nobody has seen before, so that a guest's
  * answers cannot have been written down beforehand.
  */
-#include "lib/errno.h"
-#include "lib/string.h"
 #include "vmm/device.h"
 #include "vmm/vm.h"
 
@@ -77,7 +75,6 @@ static void preset_cpuid(struct vcpu *vcpu, u32 leaf, u32 subleaf, struct cpuid_
 {
 	const struct preset *p = opaque;
 
-	(void)vcpu, (void)leaf, (void)subleaf;
 	*regs = (struct cpuid_regs){p->value[1], p->value[2], p->value[3], p->value[4]};
 }
 
@@ -85,7 +82,6 @@ static int preset_rdmsr(struct vcpu *vcpu, u32 msr, u64 *value, void *opaque)
 {
 	const struct preset *p = opaque;
 
-	(void)vcpu, (void)msr;
 	*value = p->value[1];
 	return 0;
 }
@@ -94,7 +90,6 @@ static int preset_wrmsr(struct vcpu *vcpu, u32 msr, u64 value, void *opaque)
 {
 	struct preset *p = opaque;
 
-	(void)vcpu, (void)msr;
 	p->value[1] = value;
 	return 0;
 }
@@ -103,7 +98,6 @@ static u32 preset_in(void *opaque, u16 port, int size)
 {
 	const struct preset *p = opaque;
 
-	(void)size;
 	return p->value[1] >> 8 * (port - (u16)p->value[0]);
 }
 

@@ -28,9 +28,6 @@
  * Linux: Documentation/virt/kvm/x86/cpuid.rst, msr.rst, and the structures of
  * arch/x86/include/asm/pvclock-abi.h.
  */
-#include "host/cpu.h"
-#include "host/host.h"
-#include "lib/errno.h"
 #include "vmm/device.h"
 #include "vmm/vm.h"
 
@@ -164,7 +161,6 @@ static int pvclock_read(struct vcpu *vcpu, u32 msr, u64 *value, void *opaque)
 {
 	const struct pvclock *pv = opaque;
 
-	(void)vcpu;
 	*value = msr == MSR_WALL_CLOCK ? pv->wall_clock_msr : pv->system_time_msr;
 	return 0;
 }
@@ -179,7 +175,6 @@ static int pvclock_write(struct vcpu *vcpu, u32 msr, u64 value, void *opaque)
 static void pvclock_cpuid(struct vcpu *vcpu, u32 leaf, u32 subleaf, struct cpuid_regs *regs,
 			  void *opaque)
 {
-	(void)vcpu, (void)subleaf, (void)opaque;
 	if (leaf == LEAF_SIGNATURE) /* "KVMKVMKVM" */
 		*regs = (struct cpuid_regs){LEAF_FEATURES, 0x4b4d564b, 0x564b4d56, 0x4d};
 	else

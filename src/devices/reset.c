@@ -16,7 +16,6 @@
  * IBM PC AT Technical Reference, 1-42 (8042); Intel 82371SB (PIIX3) data sheet, RC register; Intel
  * 82371AB (PIIX4) data sheet, PMCNTRL.
  */
-#include "lib/errno.h"
 #include "vmm/device.h"
 #include "vmm/vm.h"
 
@@ -45,7 +44,6 @@ static u32 reset_in(void *opaque, u16 port, int size)
 {
 	const struct reset *r = opaque;
 
-	(void)size;
 	return port == SYSTEM_PORT ? r->system : r->control;
 }
 

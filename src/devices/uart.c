@@ -33,7 +33,6 @@
  *
  * National Semiconductor PC16550D data sheet (TL/C/8652).
  */
-#include "lib/errno.h"
 #include "vmm/device.h"
 #include "vmm/vm.h"
 
@@ -243,7 +242,6 @@ static u32 uart_in(void *opaque, u16 port, int size)
 	bool dlab = u->lcr & LCR_DLAB;
 	u8 value = u->scr;
 
-	(void)size;
 	switch (port - UART_PORT) {
 	case RBR:
 		value = dlab ? u->divisor_low : uart_read_rbr(u);
@@ -280,7 +278,6 @@ static void uart_out(void *opaque, u16 port, int size, u32 value)
 	unsigned reg = port - UART_PORT;
 	bool dlab = u->lcr & LCR_DLAB;
 
-	(void)size;
 	if (reg == RBR && dlab)
 		u->divisor_low = value;
 	else if (reg == RBR)

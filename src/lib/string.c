@@ -14,7 +14,6 @@
  *	4. ours: str_copy, str_to_u64 (hosted code, which has a C library, uses only this part)
  */
 #include "lib/string.h"
-#include "lib/errno.h"
 
 #if !__STDC_HOSTED__
 

@@ -14,8 +14,6 @@
  * knowing that the sum fits, and nothing is written until all segments have been checked: inside
  * the file, below 4 GiB, apart from each other.
  */
-#include "lib/errno.h"
-#include "lib/string.h"
 #include "loaders/loaders.h"
 #include "vmm/vm.h"
 

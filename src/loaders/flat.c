@@ -11,8 +11,6 @@
  * and all other general registers are 0 (but DL is 0x80 in real mode). In protected and long mode
  * the memory below 0x7c00 holds the tables listed in loaders.h, so the image must lie above.
  */
-#include "lib/errno.h"
-#include "lib/string.h"
 #include "loaders/loaders.h"
 #include "vmm/loader.h"
 #include "vmm/vm.h"
@@ -22,7 +20,6 @@
 /* No contents are wrong for a flat image, so none are right either: it must be asked for. */
 static bool flat_probe(const struct vm_file *kernel)
 {
-	(void)kernel;
 	return false;
 }
 

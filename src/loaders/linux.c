@@ -21,9 +21,7 @@
  * The instructions that we spend here are in every figure of a boot, so each file is copied once,
  * and only the zero page is cleared.
  */
-#include "lib/errno.h"
 #include "lib/print.h"
-#include "lib/string.h"
 #include "loaders/loaders.h"
 #include "vmm/loader.h"
 #include "vmm/vm.h"

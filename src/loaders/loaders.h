@@ -19,7 +19,6 @@
 #ifndef LOADERS_LOADERS_H
 #define LOADERS_LOADERS_H
 
-#include "lib/types.h"
 #include "vmm/memory.h"
 
 struct vcpu;

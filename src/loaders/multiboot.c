@@ -24,8 +24,6 @@
  * them; QEMU puts them behind the kernel as well.
  */
 #include "host/multiboot.h"
-#include "lib/errno.h"
-#include "lib/string.h"
 #include "loaders/loaders.h"
 #include "vmm/loader.h"
 #include "vmm/vm.h"

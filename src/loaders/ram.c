@@ -2,9 +2,7 @@
 /*
  * ram.c: guest RAM as the loaders see it: to write into, and to describe.
  */
-#include "lib/errno.h"
 #include "lib/print.h"
-#include "lib/string.h"
 #include "loaders/loaders.h"
 #include "vmm/vm.h"
 

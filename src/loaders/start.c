@@ -13,8 +13,6 @@
  *	3. page tables
  *	4. the three states
  */
-#include "lib/errno.h"
-#include "lib/string.h"
 #include "loaders/loaders.h"
 #include "vmm/vm.h"
 #include "x86/paging.h"

@@ -8,7 +8,6 @@
  * dump in the other hand.
  */
 #include "svm/svm.h"
-#include "x86/regs.h"
 
 #define CR4_KNOWN                                                                                 \
 	(CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | \

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* inject.c: exceptions for the guest, and stepping over an instruction that we did in its place. */
-#include "host/host.h"
-#include "lib/errno.h"
 #include "lib/lab.h"
 #include "svm/svm.h"
 #include "vmm/inject.h"

@@ -13,10 +13,7 @@
  *
  * An MSR in none of these ranges always exits.
  */
-#include "host/host.h"
-#include "lib/errno.h"
 #include "lib/lab.h"
-#include "lib/string.h"
 #include "svm/svm.h"
 
 #define IOPM_SIZE  (3 * PAGE_SIZE)

@@ -2,7 +2,6 @@
 /*
  * registers.c: the guest's registers that the processor keeps in the VMCB, read and written there.
  */
-#include "host/host.h"
 #include "svm/registers.h"
 
 static const u16 reg_offset[VREG_COUNT] = {

@@ -8,7 +8,6 @@
 
 #include "svm/detect.h"
 #include "svm/vmcb.h"
-#include "vmm/exit.h"
 #include "vmm/vm.h"
 
 /* The host's FS, GS, TR and system call registers, for VMLOAD after each exit. */

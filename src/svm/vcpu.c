@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* vcpu.c: a virtual CPU's VMCB, filled as for a processor fresh from reset. */
-#include "host/host.h"
-#include "lib/errno.h"
 #include "lib/lab.h"
 #include "svm/registers.h"
 

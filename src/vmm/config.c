@@ -11,11 +11,8 @@
  * understood is an error that names the module and the word: a misspelt mem= that was skipped would
  * cost somebody an hour.
  */
-#include "lib/errno.h"
 #include "lib/print.h"
-#include "lib/string.h"
 #include "vmm/config.h"
-#include "vmm/words.h"
 
 #define FILE_NAME_MAX  32
 #define MODULES_MAX    (VMS_MAX * (VM_FILES_MAX + 2)) /* a kernel and an initrd each */

@@ -29,7 +29,6 @@
 #define VMM_CONFIG_H
 
 #include "host/host.h"
-#include "lib/types.h"
 #include "vmm/words.h"
 
 #define VM_NAME_MAX  16

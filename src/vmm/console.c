@@ -5,9 +5,7 @@
  * A single VM has it to itself, byte for byte. When there are several, each gets whole lines with
  * its name in front, and what is typed goes to the first that still runs.
  */
-#include "host/host.h"
 #include "lib/print.h"
-#include "lib/string.h"
 #include "vmm/console.h"
 
 static unsigned vm_count;

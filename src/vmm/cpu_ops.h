@@ -14,7 +14,6 @@
 #define VMM_CPU_OPS_H
 
 #include "lib/set.h"
-#include "lib/types.h"
 #include "vmm/event.h"
 #include "x86/regs.h"
 #include "x86/segment.h"

@@ -7,10 +7,7 @@
  * next year's processor is hidden until somebody has thought about it. Some bits mirror the guest's
  * control registers, and some leaves are ours. APM vol. 3 appendix E; SDM vol. 2A CPUID.
  */
-#include "lib/errno.h"
 #include "lib/lab.h"
-#include "lib/string.h"
-#include "vmm/paging_ops.h"
 #include "vmm/vcpu.h"
 
 #define LEAF_CASITA	0x40000000 /* 0x40000000-0x400000ff: ours */

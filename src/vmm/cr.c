@@ -6,10 +6,7 @@
  * instruction is decoded: MOV to or from CRn, CLTS, LMSW, SMSW. A write is checked as the processor
  * checks it: what the manual forbids is #GP and changes nothing (APM vol. 2 §3.1).
  */
-#include "lib/errno.h"
 #include "lib/lab.h"
-#include "vmm/inject.h"
-#include "vmm/paging_ops.h"
 #include "vmm/vcpu.h"
 
 #define CR0_DEFINED                                                                                \

@@ -3,11 +3,7 @@
  * exit.c: the one exit switch. Every reason for which a guest can stop is here, with who deals with
  * it.
  */
-#include "host/host.h"
-#include "lib/errno.h"
 #include "lib/lab.h"
-#include "vmm/inject.h"
-#include "vmm/irq.h"
 #include "vmm/vcpu.h"
 
 /* HLT: sleep until an interrupt, or an exception that stepping over it raises. */

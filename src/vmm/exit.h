@@ -8,7 +8,6 @@
 #ifndef VMM_EXIT_H
 #define VMM_EXIT_H
 
-#include "lib/types.h"
 #include "vmm/event.h"
 
 struct vcpu;

@@ -8,12 +8,7 @@
  * memory map where the page is. This happens at nearly every exit, so the way for the most common
  * case is short.
  */
-#include "host/host.h"
-#include "lib/errno.h"
 #include "lib/lab.h"
-#include "lib/string.h"
-#include "vmm/inject.h"
-#include "vmm/paging_ops.h"
 #include "vmm/vcpu.h"
 
 /* The linear address of an instruction: 64-bit code has no CS base (APM vol. 2 §4.5.3). */

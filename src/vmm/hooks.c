@@ -2,8 +2,6 @@
 /*
  * hooks.c: registering hooks, and finding the one for a port.
  */
-#include "host/host.h"
-#include "lib/errno.h"
 #include "vmm/hooks.h"
 #include "vmm/vm.h"
 

@@ -9,7 +9,6 @@
 #define VMM_HOOKS_H
 
 #include "host/cpu.h"
-#include "lib/types.h"
 #include "vmm/exit.h"
 
 struct vm;

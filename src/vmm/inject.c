@@ -6,11 +6,8 @@
  * for real ones. Only one can wait at a time. A second is raised when delivering the first failed,
  * or when the instruction that we emulate has two faults, and then the manual has rules.
  */
-#include "lib/errno.h"
 #include "lib/lab.h"
-#include "vmm/cpu_ops.h"
 #include "vmm/inject.h"
-#include "vmm/vm.h"
 
 /* APM vol. 2 table 8-2. */
 static bool contributory(u8 vector)

@@ -5,8 +5,6 @@
 #ifndef VMM_INJECT_H
 #define VMM_INJECT_H
 
-#include "lib/types.h"
-#include "vmm/exit.h"
 #include "vmm/vm.h"
 
 /**

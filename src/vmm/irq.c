@@ -15,8 +15,6 @@
  * that needed us, and the exit cut the delivery short. It has been acknowledged, so the controller
  * will not give it again; vcpu->redeliver keeps it and goes first.
  */
-#include "host/host.h"
-#include "vmm/cpu_ops.h"
 #include "vmm/irq.h"
 #include "vmm/timer.h"
 #include "vmm/vm.h"
@@ -62,7 +60,7 @@ void vm_set_intr(struct vm *vm, bool level)
 
 static void come_back(void *unused)
 {
-	(void)unused; /* the interrupt itself brought us back */
+	/* the interrupt itself brought us back */
 }
 
 __slow void irq_offer(struct vcpu *vcpu)

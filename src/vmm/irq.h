@@ -62,20 +62,16 @@ bool vcpu_may_wake(struct vcpu *vcpu);
 #else /* no interrupts: HLT is for ever */
 static inline void irq_offer(struct vcpu *vcpu)
 {
-	(void)vcpu;
 }
 static inline void irq_account(struct vcpu *vcpu, const struct exit *exit)
 {
-	(void)vcpu, (void)exit;
 }
 static inline bool vcpu_can_wake(struct vcpu *vcpu)
 {
-	(void)vcpu;
 	return false;
 }
 static inline bool vcpu_may_wake(struct vcpu *vcpu)
 {
-	(void)vcpu;
 	return false;
 }
 #endif

@@ -8,11 +8,7 @@
  * Hooking a device over RAM splits the RAM region around it. The host memory under the hole is kept
  * (vm->memory.blocks has the host memory as it was allocated) and freed with the rest.
  */
-#include "host/host.h"
-#include "lib/errno.h"
-#include "lib/string.h"
 #include "vmm/memory.h"
-#include "vmm/paging_ops.h"
 #include "vmm/vm.h"
 
 static bool overlaps(const struct mem_region *r, gpa_t start, u64 size)

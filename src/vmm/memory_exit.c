@@ -3,9 +3,6 @@
  * memory_exit.c: exits that memory made: what the paging mode has no translation for, and what it asked
  * to see so as to keep its translations right.
  */
-#include "lib/errno.h"
-#include "vmm/inject.h"
-#include "vmm/paging_ops.h"
 #include "vmm/vcpu.h"
 
 /*

@@ -7,8 +7,6 @@
  * decoded and carried out here (x86/emulate.c), with its memory operands brought to the right
  * place: RAM, a device's callbacks, or a hole, where reads give ones and writes are lost.
  */
-#include "lib/errno.h"
-#include "lib/string.h"
 #include "vmm/vcpu.h"
 #include "x86/emulate.h"
 

@@ -6,11 +6,7 @@
  * exit at all. The rest comes here: hooks of devices first, then the handful that every guest has.
  * An MSR that nobody knows raises #GP, as on a processor that lacks it; systems probe with that.
  */
-#include "host/host.h"
-#include "lib/errno.h"
 #include "lib/lab.h"
-#include "vmm/inject.h"
-#include "vmm/paging_ops.h"
 #include "vmm/vcpu.h"
 
 /* ---- EFER: APM vol. 2 §3.1.7 ------------------------------------------------------------------

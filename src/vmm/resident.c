@@ -10,8 +10,6 @@
  * it is saved or loaded XCR0 must name all of that, whatever the guest's own XCR0 is (APM vol. 2
  * §11.5).
  */
-#include "host/host.h"
-#include "lib/errno.h"
 #include "vmm/vcpu.h"
 
 #define XSAVE_ALIGN  64

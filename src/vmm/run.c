@@ -9,11 +9,8 @@
  * Several VMs share the CPU in turns. A turn ends when the guest halts or its slice is over; while
  * there is one VM only, there are no slices. When all are halted the CPU sleeps until an interrupt.
  */
-#include "host/host.h"
-#include "lib/errno.h"
 #include "lib/print.h"
 #include "vmm/console.h"
-#include "vmm/irq.h"
 #include "vmm/timer.h"
 #include "vmm/trace.h"
 #include "vmm/vcpu.h"
@@ -108,7 +105,6 @@ static void run_turn(struct vcpu *vcpu)
 
 static void end_slice(void *unused)
 {
-	(void)unused;
 	running->requests |= REQUEST_LEAVE;
 }
 

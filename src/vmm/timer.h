@@ -32,15 +32,12 @@ void timers_run(u64 now);
 #else /* nothing here happens at a time: a VM's turn ends when it halts or stops */
 static inline void timer_arm(struct timer *t, u64 when)
 {
-	(void)t, (void)when;
 }
 static inline void timer_cancel(struct timer *t)
 {
-	(void)t;
 }
 static inline void timers_run(u64 now)
 {
-	(void)now;
 }
 #endif
 

@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* trace.c: counting exits and remembering the last ones; see trace.h. */
-#include "host/cpu.h"
-#include "host/host.h"
-#include "lib/errno.h"
 #include "lib/print.h"
 #include "vmm/trace.h"
-#include "vmm/vm.h"
 
 int trace_create(struct vm *vm)
 {

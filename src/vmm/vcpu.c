@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* vcpu.c: making and taking apart a virtual CPU. */
-#include "host/host.h"
-#include "lib/errno.h"
-#include "vmm/paging_ops.h"
 #include "vmm/vcpu.h"
 
 /* The control registers that a test asks us to emulate though the processor could do it. */

@@ -6,14 +6,8 @@
 #ifndef VMM_VCPU_H
 #define VMM_VCPU_H
 
-#include "host/cpu.h"
-#include "lib/errno.h"
-#include "lib/types.h"
-#include "vmm/exit.h"
 #include "vmm/inject.h"
-#include "vmm/vm.h"
 #include "x86/decode.h"
-#include "x86/walk.h"
 
 /* ---- vcpu.c ------------------------------------------------------------------------------------
  */
@@ -54,14 +48,12 @@ int vcpu_invlpg_exit(struct vcpu *vcpu, const struct exit *exit);     /* memory_
 #else /* a guest without page tables of its own: a virtual address is a physical one */
 static inline int vcpu_translate(struct vcpu *vcpu, gva_t gva, u32 access, struct walk *walk)
 {
-	(void)vcpu, (void)access;
 	walk->gpa = GPA(gva.a);
 	return 0;
 }
 static inline int vcpu_walk_failed(struct vcpu *vcpu, gva_t gva, enum seg seg, int err,
 				   const struct walk *walk)
 {
-	(void)vcpu, (void)gva, (void)seg, (void)walk;
 	return err;
 }
 static inline int vcpu_memory_exit(struct vcpu *vcpu, const struct exit *exit)
@@ -151,7 +143,6 @@ void cpuid_refresh(struct vcpu *vcpu);
 #else
 static inline void cpuid_refresh(struct vcpu *vcpu)
 {
-	(void)vcpu;
 }
 #endif
 /** vcpu_cpuid() - what the guest's CPUID shall say. */

@@ -5,13 +5,9 @@
  * The order: memory, hooks, devices (they may hook memory), the processor, paging (which translates
  * the memory map as it now is), and at last the guest's files.
  */
-#include "host/host.h"
-#include "lib/errno.h"
 #include "lib/print.h"
-#include "lib/string.h"
 #include "vmm/device.h"
 #include "vmm/loader.h"
-#include "vmm/paging_ops.h"
 #include "vmm/trace.h"
 #include "vmm/vcpu.h"
 

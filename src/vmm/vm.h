@@ -5,17 +5,13 @@
 #ifndef VMM_VM_H
 #define VMM_VM_H
 
-#include "host/host.h"
-#include "lib/types.h"
 #include "vmm/config.h"
 #include "vmm/cpu_ops.h"
 #include "vmm/hooks.h"
 #include "vmm/irq.h"
 #include "vmm/memory.h"
-#include "x86/regs.h"
-#include "x86/segment.h"
+#include "vmm/paging_ops.h"
 
-struct paging_ops;
 struct trace;
 struct resident;
 

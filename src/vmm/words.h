@@ -6,7 +6,6 @@
 #define VMM_WORDS_H
 
 #include "lib/string.h"
-#include "lib/types.h"
 
 /* Some characters of a longer string. */
 struct word {

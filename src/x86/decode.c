@@ -18,7 +18,6 @@
  * APM vol. 3 §1.1-1.9; SDM vol. 2A §2.1-2.3, 2.7.
  */
 #include "x86/decode.h"
-#include "lib/errno.h"
 #include "x86/decode_table.h"
 
 /* ---- 1. prefixes and REX ------------------------------------------------------------------ */

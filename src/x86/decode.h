@@ -12,7 +12,6 @@
 #ifndef X86_DECODE_H
 #define X86_DECODE_H
 
-#include "lib/types.h"
 #include "x86/regs.h"
 
 #define INSN_MAX 15 /* bytes; a longer one is #GP (APM vol. 3 §1.2) */

@@ -12,7 +12,6 @@
  *
  * APM vol. 3 appendix A, and the pages of the instructions.
  */
-#include "lib/errno.h"
 #include "x86/decode_table.h"
 
 /* ---- 1. tables ----------------------------------------------------------------------------- */

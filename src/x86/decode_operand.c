@@ -8,7 +8,6 @@
  *
  * APM vol. 3 §1.4-1.7; SDM vol. 2A §2.1.3-2.1.5, 2.2.1.
  */
-#include "lib/errno.h"
 #include "x86/decode_table.h"
 
 /* ---- 1. ModRM, SIB and displacement -------------------------------------------------------- */

@@ -7,7 +7,6 @@
 #ifndef X86_DECODE_TABLE_H
 #define X86_DECODE_TABLE_H
 
-#include "lib/types.h"
 #include "x86/decode.h"
 
 /* ---- what follows an opcode, one byte of attributes for each ------------------------------ */

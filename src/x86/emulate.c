@@ -16,7 +16,6 @@
  * APM vol. 3, the pages of the instructions.
  */
 #include "x86/emulate.h"
-#include "lib/errno.h"
 
 /* Everything that belongs to one instruction. */
 struct work {

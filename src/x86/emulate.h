@@ -6,7 +6,6 @@
 #ifndef X86_EMULATE_H
 #define X86_EMULATE_H
 
-#include "lib/types.h"
 #include "x86/decode.h"
 
 /*
