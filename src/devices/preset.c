@@ -57,10 +57,9 @@ static int read_groups(struct word all, unsigned fields, struct preset *out)
 	while (at && at < end) {
 		if (n == PRESETS_MAX)
 			return -EINVAL;
-		for (unsigned i = 0; i < fields; i++) {
+		for (unsigned i = 0; i < fields; i++)
 			if (!next_number(&at, end, i + 1 < fields ? ':' : 0, &out[n].value[i]))
 				return -EINVAL;
-		}
 		n++;
 		if (at < end && (*at++ != '+' || at == end))
 			return -EINVAL;

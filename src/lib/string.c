@@ -11,7 +11,7 @@
  *	1. words at any address
  *	2. memcpy and memmove, memset, memcmp
  *	3. strings: strlen, strcmp, strncmp, strchr
- *	4. ours: str_copy, str_to_u64 (hosted code, which has a C library, uses only this part)
+ *	4. ours: str_to_u64 (hosted code, which has a C library, uses only this part)
  */
 #include "lib/string.h"
 
@@ -160,16 +160,6 @@ char *strchr(const char *s, int c)
 #endif /* !__STDC_HOSTED__ */
 
 /* ---- 4. ours --------------------------------------------------------------------------- */
-
-bool str_copy(char *to, size_t size, const char *from)
-{
-	size_t n = strlen(from);
-	size_t fits = n < size ? n : size - 1;
-
-	memcpy(to, from, fits);
-	to[fits] = 0;
-	return fits == n;
-}
 
 /* The value of a digit in base 16, or 16 if @c is none. */
 static unsigned digit_value(char c)

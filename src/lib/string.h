@@ -24,16 +24,6 @@ char *strchr(const char *s, int c);
 #endif
 
 /**
- * str_copy() - copy a string into a fixed buffer, cutting it if it must be.
- * @to: the buffer
- * @size: its size in bytes, at least 1
- * @from: the string
- *
- * Return: true if all of it fitted. @to is terminated either way.
- */
-bool str_copy(char *to, size_t size, const char *from);
-
-/**
  * str_to_u64() - read a number: decimal, or hexadecimal after 0x, with an optional K, M or G.
  * @s: the text
  * @n: how many characters of it

@@ -10,23 +10,23 @@
 #include "lib/lab.h"
 #include "vmm/vcpu.h"
 
-#define LEAF_CASITA	0x40000000 /* 0x40000000-0x400000ff: ours */
-#define LEAF_CASITA_MAX 0x40000001
-#define LEAF_HV_LAST	0x4fffffff
-#define LEAF_MAX_BASIC	0x0d
-#define LEAF_EXTENDED	0x80000000
-#define LEAF_MAX_EXT	0x80000008
-#define CASITA_ABI	1 /* version of the hypercalls, hypercall.c */
+#define LEAF_CASITA	     0x40000000 /* 0x40000000-0x400000ff: ours */
+#define LEAF_CASITA_MAX	     0x40000001
+#define LEAF_HV_LAST	     0x4fffffff
+#define LEAF_MAX_BASIC	     0x0d
+#define LEAF_EXTENDED	     0x80000000
+#define LEAF_MAX_EXT	     0x80000008
+#define CASITA_ABI	     1 /* version of the hypercalls, hypercall.c */
 
-/* Leaf 1: SSE3 PCLMULQDQ SSSE3 FMA CX16 PCID SSE4.1 SSE4.2 MOVBE POPCNT AES XSAVE AVX F16C RDRAND
+/*
+ * Leaf 1 ECX: SSE3 PCLMULQDQ SSSE3 FMA CX16 PCID SSE4.1 SSE4.2 MOVBE POPCNT AES XSAVE AVX F16C
+ * RDRAND. EDX: FPU VME DE PSE TSC MSR PAE CX8 SEP MTRR PGE CMOV PAT PSE36 CLFSH MMX FXSR SSE SSE2
+ * SS.
  */
-#define LEAF1_ECX                                                                               \
-	(BIT(0) | BIT(1) | BIT(9) | BIT(12) | BIT(13) | BIT(17) | BIT(19) | BIT(20) | BIT(22) | \
-	 BIT(23) | BIT(25) | BIT(26) | BIT(28) | BIT(29) | BIT(30))
+#define LEAF1_ECX	     0x76da3203
 #define LEAF1_ECX_PCID	     BIT(17)
 #define LEAF1_ECX_OSXSAVE    BIT(27)
 #define LEAF1_ECX_HYPERVISOR BIT(31)
-/* FPU VME DE PSE TSC MSR PAE CX8 SEP MTRR PGE CMOV PAT PSE36 CLFSH MMX FXSR SSE SSE2 SS */
 #define LEAF1_EDX	     0x0f8bb97f
 /*
  * Leaf 7.0 EBX: FSGSBASE BMI1 AVX2 SMEP BMI2 ERMS INVPCID AVX512F DQ RDSEED ADX SMAP IFMA
@@ -62,12 +62,10 @@ static const struct leaf basic[] = {
 };
 
 static const struct leaf extended[] = {
-	[0] = {ALL, ALL, ALL, ALL}, [1] = {ALL, ALL, EXT1_ECX, EXT1_EDX},
-	[2] = {ALL, ALL, ALL, ALL}, /* the processor's name, three leaves */
-	[3] = {ALL, ALL, ALL, ALL}, [4] = {ALL, ALL, ALL, ALL},
-	[5] = {ALL, ALL, ALL, ALL}, /* caches and TLBs */
-	[6] = {ALL, ALL, ALL, ALL}, [7] = {0, 0, 0, EXT7_EDX},
-	[8] = {0xffff, 0, 0, 0}, /* address sizes */
+	[0] = {ALL, ALL, ALL, ALL},	  [1] = {ALL, ALL, EXT1_ECX, EXT1_EDX},
+	[2 ... 4] = {ALL, ALL, ALL, ALL},			   /* the processor's name */
+	[5 ... 6] = {ALL, ALL, ALL, ALL},			   /* caches and TLBs */
+	[7] = {0, 0, 0, EXT7_EDX},	  [8] = {0xffff, 0, 0, 0}, /* address sizes */
 };
 
 static struct cpuid_regs hypervisor_leaf(u32 leaf)
@@ -116,8 +114,7 @@ static void adjust(struct vcpu *vcpu, u32 leaf, u32 subleaf, struct cpuid_regs *
 			r->eax &= XCR0_SHOWN;
 			r->edx = 0;
 		} else if (subleaf == 1) {
-			r->eax &= LEAFD1_EAX; /* EBX: the compacted size, of XCR0, which is the
-						 guest's */
+			r->eax &= LEAFD1_EAX; /* EBX: the compacted size, of the guest's XCR0 */
 			r->ecx = r->edx = 0;
 		} else if (subleaf > 31 || !(XCR0_SHOWN >> subleaf & 1)) {
 			memset(r, 0, sizeof(*r));

@@ -101,11 +101,10 @@ static u64 cr4_allowed(struct vcpu *vcpu)
 	allowed |= (one.ecx & BIT(17)) ? CR4_PCIDE : 0;
 	allowed |= (one.ecx & BIT(26)) ? CR4_OSXSAVE : 0;
 	allowed |= CR4_MCE; /* no leaf of ours shows it, and every system may set it */
-	for (size_t i = 0; i < ARRAY_SIZE(by_leaf7); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(by_leaf7); i++)
 		if ((by_leaf7[i].ebx7 && seven.ebx >> (by_leaf7[i].ebx7 - 1) & 1) ||
 		    (by_leaf7[i].ecx7 && seven.ecx >> (by_leaf7[i].ecx7 - 1) & 1))
 			allowed |= by_leaf7[i].cr4;
-	}
 	return allowed;
 }
 

@@ -54,9 +54,8 @@ static int shutdown(struct vcpu *vcpu)
 
 static int unknown(struct vcpu *vcpu, const struct exit *exit)
 {
-	return vm_fail(vcpu->vm, -ENOSYS, "exit code %#llx (information %#llx, %#llx) is not known",
-		       (unsigned long long)exit->code, (unsigned long long)exit->info1,
-		       (unsigned long long)exit->info2);
+	return vm_fail(vcpu->vm, -ENOSYS, "exit code %#lx (information %#lx, %#lx) is not known",
+		       exit->code, exit->info1, exit->info2);
 }
 
 static int handle(struct vcpu *vcpu, const struct exit *exit)

@@ -3,9 +3,8 @@
  * fetch.c: the instruction that exited, and guest virtual memory.
  *
  * Where the processor does not tell how long an intercepted instruction was, it must be read:
- * CS.base
- * + RIP is a linear address, the guest's page tables say what physical page that is, and the VM's
- * memory map where the page is. This happens at nearly every exit, so the way for the most common
+ * CS.base + RIP is a linear address, the guest's page tables say what physical page that is, and
+ * the VM's memory map where the page is. This happens at nearly every exit, so the way for the most common
  * case is short.
  */
 #include "lib/lab.h"
@@ -77,15 +76,14 @@ int vcpu_insn(struct vcpu *vcpu, struct insn *insn)
 	if (err == -ENODATA) { /* the rest is on a page that is not there */
 		if (walk_err == -ENOENT)
 			return vm_fail(vcpu->vm, walk_err,
-				       "it runs code at %#llx, where it has no RAM",
-				       (unsigned long long)gva.a);
+				       "it runs code at %#lx, where it has no RAM", gva.a);
 		return vcpu_walk_failed(vcpu, gva_add(gva, n), SEG_CS, walk_err, &walk);
 	}
 	if (err)
 		return vm_fail(vcpu->vm, err,
-			       "the bytes %02x %02x %02x %02x at %#llx are no instruction that "
-			       "we know",
-			       bytes[0], bytes[1], bytes[2], bytes[3], (unsigned long long)gva.a);
+			       "the bytes %02x %02x %02x %02x at %#lx are no instruction that we "
+			       "know",
+			       bytes[0], bytes[1], bytes[2], bytes[3], gva.a);
 	return 0;
 }
 

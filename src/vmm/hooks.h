@@ -98,13 +98,10 @@ int vm_hook_exit(struct vm *vm, const struct exit_hook *hook);
 struct hooks {
 	u8 *io_index; /* 65536 entries */
 	struct io_hook io[IO_HOOKS];
-	unsigned io_count;
 	struct msr_hook msr[MSR_HOOKS];
-	unsigned msr_count;
 	struct cpuid_hook cpuid[CPUID_HOOKS];
-	unsigned cpuid_count;
 	struct hypercall_hook hypercall[HYPERCALL_HOOKS];
-	unsigned hypercall_count;
+	unsigned io_count, msr_count, cpuid_count, hypercall_count;
 	u32 exit_kinds; /* bit n: exits of kind n are hooked */
 	struct exit_hook exit[EXIT_KIND_COUNT];
 };

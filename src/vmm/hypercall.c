@@ -33,14 +33,12 @@ static const struct hypercall_hook *find(const struct vm *vm, u64 number)
 {
 	const struct hypercall_hook *const *it;
 
-	for (unsigned i = 0; i < vm->hooks.hypercall_count; i++) {
+	for (unsigned i = 0; i < vm->hooks.hypercall_count; i++)
 		if (vm->hooks.hypercall[i].number == number)
 			return &vm->hooks.hypercall[i];
-	}
-	set_for_each (hypercalls, it) {
+	set_for_each (hypercalls, it)
 		if ((*it)->number == number)
 			return *it;
-	}
 	return NULL;
 }
 

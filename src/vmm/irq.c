@@ -25,10 +25,9 @@ void vm_set_irq_chip(struct vm *vm, const struct irq_chip *chip)
 {
 	vm->irq.chip = *chip;
 	vm->irq.present = true;
-	for (unsigned line = 0; line < IRQ_LINES; line++) {
+	for (unsigned line = 0; line < IRQ_LINES; line++)
 		if (vm->irq.lines >> line & 1)
 			chip->set_line(chip->opaque, line, true);
-	}
 }
 
 void vm_irq(struct vm *vm, unsigned line, bool level)

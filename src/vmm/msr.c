@@ -9,8 +9,7 @@
 #include "lib/lab.h"
 #include "vmm/vcpu.h"
 
-/* ---- EFER: APM vol. 2 §3.1.7 ------------------------------------------------------------------
- */
+/* ---- EFER: APM vol. 2 §3.1.7 ----------------------------------------------------------------- */
 
 #define EXT_FEATURES 0x80000001
 #define EDX_SYSCALL  BIT(11)
@@ -54,9 +53,9 @@ static int write_efer(struct vcpu *vcpu, u64 value)
 #endif
 }
 
-/* ---- memory types: stored, and without effect
- * ----------------------------------------------------
- *
+/* ---- memory types: stored, and without effect ------------------------------------------------ */
+
+/*
  * The guest's MTRRs would say how its physical addresses are cached; ours already do that for the
  * memory beneath. They are kept so that a system finds them as it left them.
  */
@@ -90,8 +89,7 @@ static bool pat_valid(u64 value)
 	return true;
 }
 
-/* ---- the table of the rest ---------------------------------------------------------------------
- */
+/* ---- the table of the rest ------------------------------------------------------------------- */
 
 /* Read as this, and writes are lost: what systems look at and cope with finding nothing in. */
 static const struct {
@@ -160,19 +158,17 @@ static int write_msr(struct vcpu *vcpu, u32 msr, u64 value)
 		cpu->set_tsc_offset(vcpu, vcpu->tsc_offset);
 		return 0;
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(constants); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(constants); i++)
 		if (constants[i].msr == msr)
 			return 0;
-	}
 	return -EPERM;
 }
 
 static const struct msr_hook *find_hook(const struct hooks *h, u32 msr)
 {
-	for (unsigned i = 0; i < h->msr_count; i++) {
+	for (unsigned i = 0; i < h->msr_count; i++)
 		if (msr - h->msr[i].first <= h->msr[i].last - h->msr[i].first)
 			return &h->msr[i];
-	}
 	return NULL;
 }
 

@@ -12,7 +12,6 @@
  */
 #include "vmm/vcpu.h"
 
-#define XSAVE_ALIGN  64
 #define FXSAVE_BYTES 512
 #define FCW_RESET    0x037f
 #define MXCSR_RESET  0x1f80
@@ -25,41 +24,28 @@
 
 struct resident {
 	void *area; /* XSAVE or FXSAVE format */
-	u64 xcr0;
-	u64 dr[4];
-	u64 tsc_aux;
+	u64 xcr0, dr[4], tsc_aux;
 };
 
 static struct {
-	bool known;
-	bool xsave;
-	bool rdtscp;
+	bool known, xsave, rdtscp;
 	u64 features; /* all that XCR0 may name */
-	u64 bytes;
+	u64 bytes;    /* of the area, whole pages */
 } machine;
 
 static struct vcpu *holder; /* whose state the processor holds */
 
 static void know_machine(void)
 {
-	struct cpuid_regs r;
+	struct cpuid_regs r = cpuid(LEAF_XSAVE, 0);
 
 	if (machine.known)
 		return;
 	machine.known = true;
-	machine.bytes = FXSAVE_BYTES;
 	machine.rdtscp = cpuid(EXT_FEATURES, 0).edx & EDX_RDTSCP;
 	machine.xsave = cpuid(1, 0).ecx & ECX_XSAVE;
-	if (machine.xsave) {
-		r = cpuid(LEAF_XSAVE, 0);
-		machine.features = (u64)r.edx << 32 | r.eax;
-		machine.bytes = r.ecx;
-	}
-}
-
-static u64 area_size(void)
-{
-	return align_up(machine.bytes, PAGE_SIZE);
+	machine.features = (u64)r.edx << 32 | r.eax;
+	machine.bytes = align_up(machine.xsave ? r.ecx : FXSAVE_BYTES, PAGE_SIZE);
 }
 
 int resident_create(struct vcpu *vcpu)
@@ -71,7 +57,7 @@ int resident_create(struct vcpu *vcpu)
 	if (!r)
 		return -ENOMEM;
 	vcpu->resident = r;
-	area = r->area = pages_alloc_zero(area_size(), PAGE_SIZE);
+	area = r->area = pages_alloc_zero(machine.bytes, PAGE_SIZE);
 	if (!area)
 		return -ENOMEM;
 	/* As after reset. For XSAVE, an empty header means "all in its initial state". */
@@ -92,7 +78,7 @@ void resident_destroy(struct vcpu *vcpu)
 	if (!r)
 		return;
 	if (r->area)
-		pages_free(ptr_hpa(r->area), area_size(), true);
+		pages_free(ptr_hpa(r->area), machine.bytes, true);
 	kfree(r, sizeof(*r));
 	vcpu->resident = NULL;
 }

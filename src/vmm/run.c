@@ -42,15 +42,11 @@ static bool try_wake(struct vm *vm)
 {
 	struct vcpu *vcpu = vm->vcpu;
 
-	if (!vcpu->halted)
-		return true;
-	if (vcpu_can_wake(vcpu)) {
+	if (vcpu->halted && vcpu_can_wake(vcpu))
 		vcpu->halted = false;
-		return true;
-	}
-	if (!vcpu_may_wake(vcpu))
+	else if (vcpu->halted && !vcpu_may_wake(vcpu))
 		vm_stop(vm, VM_POWEROFF);
-	return false;
+	return !vcpu->halted;
 }
 
 /* All VMs that are to run, and the one that has the processor. */
@@ -132,19 +128,15 @@ static unsigned count_running(struct vm **first)
 {
 	unsigned n = 0;
 
-	*first = NULL;
-	for (unsigned i = 0; i < vm_count; i++) {
-		if (vms[i]->state != VM_RUNNING)
-			continue;
-		if (!n++)
+	for (unsigned i = 0; i < vm_count; i++)
+		if (vms[i]->state == VM_RUNNING && !n++)
 			*first = vms[i];
-	}
 	return n;
 }
 
 void vmm_run(struct vm **all, unsigned count)
 {
-	struct vm *first;
+	struct vm *first = NULL;
 	unsigned alive;
 
 	vms = all;
@@ -154,10 +146,9 @@ void vmm_run(struct vm **all, unsigned count)
 		unsigned asleep = 0;
 
 		vm_console_focus(first);
-		for (unsigned i = 0; i < count; i++) {
+		for (unsigned i = 0; i < count; i++)
 			if (vms[i]->state == VM_RUNNING && !turn(vms[i], alive == 1))
 				asleep++;
-		}
 		if (asleep == alive) {
 			host_idle();
 			timers_run(host_now());

@@ -40,14 +40,11 @@ void trace_print(const struct vm *vm)
 		if (!t->count[k])
 			continue;
 		outside += t->outside[k];
-		print("  %-12s %12llu %16llu %10llu\n", exit_kind_name(k),
-		      (unsigned long long)t->count[k], (unsigned long long)t->outside[k],
-		      (unsigned long long)(t->outside[k] / t->count[k]));
+		print("  %-12s %12lu %16lu %10lu\n", exit_kind_name(k), t->count[k], t->outside[k],
+		      t->outside[k] / t->count[k]);
 	}
-	print("  %-12s %12llu %16llu\n", "total", (unsigned long long)total(t),
-	      (unsigned long long)outside);
-	print("  %-12s %12s %16llu\n", "inside", "",
-	      (unsigned long long)(t->left - t->start - outside));
+	print("  %-12s %12lu %16lu\n", "total", total(t), outside);
+	print("  %-12s %12s %16lu\n", "inside", "", t->left - t->start - outside);
 }
 
 void trace_last(const struct vm *vm, unsigned n)
@@ -61,8 +58,7 @@ void trace_last(const struct vm *vm, unsigned n)
 	for (unsigned i = n; i > 0; i--) {
 		const struct exit *e = &t->ring[(last - i + 1) % TRACE_RING].exit;
 
-		print("  %-12s code %#llx info %#llx, %#llx rip %#llx\n", exit_kind_name(e->kind),
-		      (unsigned long long)e->code, (unsigned long long)e->info1,
-		      (unsigned long long)e->info2, (unsigned long long)e->rip);
+		print("  %-12s code %#lx info %#lx, %#lx rip %#lx\n", exit_kind_name(e->kind),
+		      e->code, e->info1, e->info2, e->rip);
 	}
 }

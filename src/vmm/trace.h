@@ -32,7 +32,6 @@ int trace_create(struct vm *vm);
 void trace_destroy(struct vm *vm);
 /**
  * trace_enter() - the guest is about to be entered.
- *
  * Return: where to put its next exit: straight into the ring, so that remembering it costs nothing
  * more. It stays good until TRACE_RING exits later.
  */

@@ -9,14 +9,12 @@
 #include "vmm/inject.h"
 #include "x86/decode.h"
 
-/* ---- vcpu.c ------------------------------------------------------------------------------------
- */
+/* ---- vcpu.c ------------------------------------------------------------------------------- */
 
 int vcpu_create(struct vm *vm);
 void vcpu_destroy(struct vm *vm);
 
-/* ---- segment.c ----------------------------------------------------------------------------------
- */
+/* ---- segment.c ---------------------------------------------------------------------------- */
 
 /** vcpu_code_size() - is the guest running 16, 32 or 64-bit code? */
 enum code_size vcpu_code_size(struct vcpu *vcpu);
@@ -58,8 +56,7 @@ static inline int vcpu_walk_failed(struct vcpu *vcpu, gva_t gva, enum seg seg, i
 }
 static inline int vcpu_memory_exit(struct vcpu *vcpu, const struct exit *exit)
 {
-	return vm_fail(vcpu->vm, -ENOSYS, "a memory fault at %#llx",
-		       (unsigned long long)exit->memory.gpa.a);
+	return vm_fail(vcpu->vm, -ENOSYS, "a memory fault at %#lx", exit->memory.gpa.a);
 }
 static inline int vcpu_page_fault_exit(struct vcpu *vcpu, const struct exit *exit)
 {
@@ -68,7 +65,7 @@ static inline int vcpu_page_fault_exit(struct vcpu *vcpu, const struct exit *exi
 }
 static inline int vcpu_invlpg_exit(struct vcpu *vcpu, const struct exit *exit)
 {
-	return vm_fail(vcpu->vm, -ENOSYS, "INVLPG at %#llx", (unsigned long long)exit->rip);
+	return vm_fail(vcpu->vm, -ENOSYS, "INVLPG at %#lx", exit->rip);
 }
 #endif
 
@@ -116,8 +113,7 @@ void vcpu_ram_written(struct vm *vm, gpa_t gpa);
 /** vcpu_wrap() - an instruction pointer as the code's size keeps it: IP wraps at 64 KiB. */
 u64 vcpu_wrap(u64 rip, enum code_size code);
 
-/* ---- handlers, each 0 or a negative errno that stops the VM -----------------------------------
- */
+/* ---- handlers, each 0 or a negative errno that stops the VM ------------------------------- */
 
 int vcpu_cpuid_exit(struct vcpu *vcpu, const struct exit *exit);     /* cpuid.c */
 int vcpu_io_exit(struct vcpu *vcpu, const struct exit *exit);	     /* io.c */
@@ -131,9 +127,9 @@ int vcpu_mmio_exit(struct vcpu *vcpu, const struct exit *exit); /* mmio.c */
 static inline int vcpu_mmio_exit(struct vcpu *vcpu, const struct exit *exit)
 {
 	return vm_fail(vcpu->vm, -ENOSYS,
-		       "it touched %#llx, where it has no RAM; this Casita was built without "
-		       "devices in memory",
-		       (unsigned long long)exit->memory.gpa.a);
+		       "it touched %#lx, where it has no RAM; this Casita was "
+		       "built without devices in memory",
+		       exit->memory.gpa.a);
 }
 #endif
 
@@ -148,24 +144,21 @@ static inline void cpuid_refresh(struct vcpu *vcpu)
 /** vcpu_cpuid() - what the guest's CPUID shall say. */
 struct cpuid_regs vcpu_cpuid(struct vcpu *vcpu, u32 leaf, u32 subleaf);
 
-/* ---- resident.c: state that stays in the processor between exits --------------------------------
- */
+/* ---- resident.c: state that stays in the processor between exits -------------------------- */
 
 int resident_create(struct vcpu *vcpu);
 void resident_destroy(struct vcpu *vcpu);
 /** resident_load() - see that the processor holds this virtual CPU's FPU, debug registers, …. */
 void resident_load(struct vcpu *vcpu);
 
-/* ---- run.c -------------------------------------------------------------------------------------
- */
+/* ---- run.c -------------------------------------------------------------------------------- */
 
 /** vmm_init() - choose and turn on a back end. Return: 0, or a negative errno, having said why. */
 int vmm_init(void);
 /** vmm_run() - run VMs, in turns, until all have stopped. */
 void vmm_run(struct vm **vms, unsigned count);
 
-/* ---- report.c ----------------------------------------------------------------------------------
- */
+/* ---- report.c ----------------------------------------------------------------------------- */
 
 /** report_stop() - say how a VM ended, with its registers if it was a fault. */
 void report_stop(struct vm *vm);

@@ -33,15 +33,10 @@ int vm_fail(struct vm *vm, int error, const char *fmt, ...)
 
 void *device_alloc(struct vm *vm, size_t bytes)
 {
-	void *memory;
+	void *memory = vm->device_alloc_count < VM_DEVICE_ALLOCS ? kalloc(bytes) : NULL;
 
-	if (vm->device_alloc_count == VM_DEVICE_ALLOCS)
-		return NULL;
-	memory = kalloc(bytes);
-	if (memory) {
-		vm->device_allocs[vm->device_alloc_count].memory = memory;
-		vm->device_allocs[vm->device_alloc_count++].bytes = bytes;
-	}
+	if (memory)
+		vm->device_allocs[vm->device_alloc_count++] = (struct device_alloc){memory, bytes};
 	return memory;
 }
 
@@ -52,11 +47,10 @@ static int create_devices(struct vm *vm)
 	set_for_each (devices, it) {
 		int err = (*it)->create(vm);
 
+		if (err && !vm->reason[0])
+			vm_fail(vm, err, "its %s could not be made (error %d)", (*it)->name, -err);
 		if (err)
-			return vm->reason[0]
-				       ? err
-				       : vm_fail(vm, err, "its %s could not be made (error %d)",
-						 (*it)->name, -err);
+			return err;
 	}
 	return 0;
 }
@@ -65,10 +59,9 @@ static void destroy_devices(struct vm *vm)
 {
 	const struct device_class *const *it;
 
-	set_for_each (devices, it) {
+	set_for_each (devices, it)
 		if ((*it)->destroy)
 			(*it)->destroy(vm);
-	}
 	for (unsigned i = 0; i < vm->device_alloc_count; i++)
 		kfree(vm->device_allocs[i].memory, vm->device_allocs[i].bytes);
 }
@@ -102,10 +95,9 @@ static const struct loader *find_loader(struct vm *vm)
 	const char *wanted = vm->config->loader;
 	const struct loader *const *it;
 
-	set_for_each (loaders, it) {
+	set_for_each (loaders, it)
 		if (wanted[0] ? !strcmp(wanted, (*it)->name) : (*it)->probe(&vm->config->kernel))
 			return *it;
-	}
 	return NULL;
 }
 
@@ -116,10 +108,9 @@ static int no_loader(struct vm *vm)
 	char names[64] = "";
 	size_t n = 0;
 
-	set_for_each (loaders, it) {
+	set_for_each (loaders, it)
 		if (n < sizeof(names))
 			n += str_format(names + n, sizeof(names) - n, " %s", (*it)->name);
-	}
 	if (vm->config->loader[0])
 		return vm_fail(vm, -ENOSYS,
 			       "loader=%s: this Casita was built without it (it has:%s)",
@@ -133,7 +124,6 @@ static int no_loader(struct vm *vm)
 static int load(struct vm *vm)
 {
 	const struct loader *loader = find_loader(vm);
-
 	int err = loader ? loader->load(vm) : no_loader(vm);
 
 	if (!err)
@@ -143,23 +133,9 @@ static int load(struct vm *vm)
 
 static int build(struct vm *vm)
 {
-	int err = choose_paging(vm);
-
-	if (!err)
-		err = memory_create(vm, vm->config->mem);
-	if (!err)
-		err = hooks_create(vm);
-	if (!err)
-		err = create_devices(vm);
-	if (!err)
-		err = cpu->vm_create(vm);
-	if (!err)
-		err = vm->paging->vm_create(vm);
-	if (!err)
-		err = vcpu_create(vm);
-	if (!err)
-		err = trace_create(vm);
-	return err ? err : load(vm);
+	return choose_paging(vm) ?: memory_create(vm, vm->config->mem) ?: hooks_create(vm) ?:
+	       create_devices(vm) ?: cpu->vm_create(vm) ?: vm->paging->vm_create(vm) ?:
+	       vcpu_create(vm) ?: trace_create(vm) ?: load(vm);
 }
 
 int vm_create(const struct vm_config *config, struct vm **out)
@@ -169,7 +145,7 @@ int vm_create(const struct vm_config *config, struct vm **out)
 
 	if (!vm)
 		return -ENOMEM;
-	str_copy(vm->name, sizeof(vm->name), config->name);
+	memcpy(vm->name, config->name, sizeof(vm->name));
 	vm->config = config;
 	vm->phys_bits = cpuid(CPUID_ADDR_SIZES, 0).eax;
 	err = build(vm);

@@ -73,16 +73,14 @@ struct vm {
 	} cpuid;				 /* cpuid.c */
 	u8 phys_bits;				 /* physical address width that the guest sees */
 	struct {
-		u64 variable[16];
-		u64 fixed[11];
-		u64 def_type;
+		u64 variable[16], fixed[11], def_type;
 	} mtrr; /* msr.c */
 
 	enum vm_state state;
 	u8 status;	  /* VM_EXITED: what the guest wrote */
 	char reason[160]; /* VM_FAILED, failed loads: a sentence */
 
-	struct {
+	struct device_alloc {
 		void *memory;
 		size_t bytes;
 	} device_allocs[VM_DEVICE_ALLOCS];
@@ -98,9 +96,7 @@ struct vm {
 /**
  * vm_create() - make a VM with its memory, devices, paging and CPU, and load its kernel.
  * @config: what was asked for; must outlive the VM
- * @out: the VM
- *
- * Return: 0, or a negative errno, having printed what is wrong and what to do.
+ * Return: 0, and the VM in *@out; or a negative errno, having printed what is wrong and what to do.
  */
 int vm_create(const struct vm_config *config, struct vm **out);
 /** vm_destroy() - take it apart and give everything back. */
@@ -109,10 +105,7 @@ void vm_destroy(struct vm *vm);
 /** vm_stop() - end a VM at its current exit; the run loop returns it to its owner. */
 void vm_stop(struct vm *vm, enum vm_state why);
 
-/**
- * vm_fail() - keep a sentence about what went wrong, for people.
- * Return: @error, so that one can write: return vm_fail(vm, -EINVAL, "the file …");
- */
+/** vm_fail() - keep a sentence about what went wrong, for people. Return: @error, to be returned. */
 int vm_fail(struct vm *vm, int error, const char *fmt, ...) __printf(3, 4);
 
 /* ---- the console of a VM --------------------------------------------------------------------- */
@@ -126,12 +119,7 @@ void vm_console_input(struct vm *vm, void (*ready)(void *opaque), void *opaque);
 
 /* ---- memory --------------------------------------------------------------------------------- */
 
-/**
- * vm_ptr() - host pointer to guest RAM.
- * @gpa, @size: what is wanted, in bytes
- *
- * Return: the pointer, or NULL if not all of it is RAM of one region.
- */
+/** vm_ptr() - host pointer to guest RAM; NULL if not all @size bytes are RAM of one region. */
 static inline void *vm_ptr(const struct vm *vm, gpa_t gpa, u64 size)
 {
 	const struct mem_region *low = vm->memory.regions; /* nearly everything is in low RAM */

@@ -149,21 +149,6 @@ START_TEST(strings_compare_as_the_c_library_does)
 }
 END_TEST
 
-START_TEST(str_copy_cuts_and_terminates)
-{
-	char buf[4] = "zzz";
-
-	ck_assert(str_copy(buf, sizeof(buf), "abc"));
-	ck_assert_str_eq(buf, "abc");
-	ck_assert(!str_copy(buf, sizeof(buf), "defg"));
-	ck_assert_str_eq(buf, "def");
-	ck_assert(str_copy(buf, sizeof(buf), ""));
-	ck_assert_str_eq(buf, "");
-	ck_assert(!str_copy(buf, 1, "x"));
-	ck_assert_str_eq(buf, "");
-}
-END_TEST
-
 START_TEST(str_to_u64_reads_numbers)
 {
 	static const struct {
@@ -318,7 +303,6 @@ static Suite *lib_suite(void)
 	tcase_add_test(memory, memcmp_orders_by_the_first_difference);
 	tcase_add_test(memory, memory_functions_stay_inside);
 	tcase_add_test(strings, strings_compare_as_the_c_library_does);
-	tcase_add_test(strings, str_copy_cuts_and_terminates);
 	tcase_add_test(strings, str_to_u64_reads_numbers);
 	tcase_add_test(printing, formats_agree_with_printf);
 	tcase_add_test(printing, a_precision_bounds_what_is_read_of_a_string);
