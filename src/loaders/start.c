@@ -22,26 +22,14 @@
 #define FLAT_LIMIT 0xffffffffu
 #define FLAT	   (SEG_G | SEG_P | SEG_S)
 
-static const struct segment flat_code32 = {
-	.selector = START_CS,
-	.attrib = FLAT | SEG_DB | SEG_TYPE_CODE_RX,
-	.limit = FLAT_LIMIT,
-};
-static const struct segment flat_code64 = {
-	.selector = START_CS,
-	.attrib = FLAT | SEG_L | SEG_TYPE_CODE_RX,
-	.limit = FLAT_LIMIT,
-};
-static const struct segment flat_data = {
-	.selector = START_DS,
-	.attrib = FLAT | SEG_DB | SEG_TYPE_DATA_RW,
-	.limit = FLAT_LIMIT,
-};
+/* Selector, attributes, limit, base. */
+static const struct segment flat_code32 = {START_CS, FLAT | SEG_DB | SEG_TYPE_CODE_RX, FLAT_LIMIT,
+					   0},
+			    flat_code64 = {START_CS, FLAT | SEG_L | SEG_TYPE_CODE_RX, FLAT_LIMIT,
+					   0},
+			    flat_data = {START_DS, FLAT | SEG_DB | SEG_TYPE_DATA_RW, FLAT_LIMIT, 0};
 /* No task switching is meant, but the processor wants a TSS that is busy (APM vol. 2 §12.2.2). */
-static const struct segment no_task = {
-	.attrib = SEG_P | SEG_TYPE_TSS_BUSY,
-	.limit = 0xffff,
-};
+static const struct segment no_task = {0, SEG_P | SEG_TYPE_TSS_BUSY, 0xffff, 0};
 
 /*
  * The eight bytes in a GDT that load as @s (APM vol. 2 §4.7.1):
@@ -136,14 +124,9 @@ void start_real(struct vcpu *vcpu, u64 at)
 	set_registers(vcpu, 0, at - ((u64)cs << 4), LOW_STACK, REAL_IDT_LIMIT);
 	vcpu_set_gpr(vcpu, GPR_RDX, FIRST_HARD_DISK);
 	for (enum seg seg = SEG_ES; seg <= SEG_GS; seg++) {
+		u16 type = seg == SEG_CS ? SEG_TYPE_CODE_RX : SEG_TYPE_DATA_RW;
 		u16 selector = seg == SEG_SS ? 0 : cs;
-		struct segment s = {
-			.selector = selector,
-			.attrib = SEG_P | SEG_S |
-				  (seg == SEG_CS ? SEG_TYPE_CODE_RX : SEG_TYPE_DATA_RW),
-			.limit = REAL_LIMIT,
-			.base = (u64)selector << 4,
-		};
+		struct segment s = {selector, SEG_P | SEG_S | type, REAL_LIMIT, (u64)selector << 4};
 
 		cpu->set_seg(vcpu, seg, &s);
 	}
