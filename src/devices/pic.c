@@ -341,12 +341,9 @@ static int pic_create(struct vm *vm)
 {
 	struct pic *pic = device_alloc(vm, sizeof(*pic));
 	struct irq_chip chip = {pic_set_line, pic_peek, pic_ack, pic};
-	struct io_hook hooks[] = {
-		{MASTER_PORT, MASTER_PORT + 1, 1, pic_in, pic_out, pic},
-		{SLAVE_PORT, SLAVE_PORT + 1, 1, pic_in, pic_out, pic},
-		{ELCR_PORT, ELCR_PORT + 1, 1, pic_in, pic_out, pic},
-	};
-	int error = 0;
+	struct io_hook master = {MASTER_PORT, MASTER_PORT + 1, 1, pic_in, pic_out, pic};
+	struct io_hook slave = {SLAVE_PORT, SLAVE_PORT + 1, 1, pic_in, pic_out, pic};
+	struct io_hook elcr = {ELCR_PORT, ELCR_PORT + 1, 1, pic_in, pic_out, pic};
 
 	if (!pic)
 		return -ENOMEM;
@@ -355,11 +352,8 @@ static int pic_create(struct vm *vm)
 		.master = {.vector = MASTER_VECTOR, .lowest = CHIP_LINES - 1, .imr = ALL_MASKED},
 		.slave = {.vector = SLAVE_VECTOR, .lowest = CHIP_LINES - 1, .imr = ALL_MASKED},
 	};
-	for (unsigned i = 0; i < ARRAY_SIZE(hooks) && !error; i++)
-		error = vm_hook_io(vm, &hooks[i]);
-	if (!error)
-		vm_set_irq_chip(vm, &chip);
-	return error;
+	vm_set_irq_chip(vm, &chip);
+	return vm_hook_io(vm, &master) ?: vm_hook_io(vm, &slave) ?: vm_hook_io(vm, &elcr);
 }
 
 static const struct device_class pic_class = {.name = "pic", .create = pic_create};

@@ -464,7 +464,6 @@ static int pit_create(struct vm *vm)
 	struct pit *pit = device_alloc(vm, sizeof(*pit));
 	struct io_hook counters = {PIT_PORT, CONTROL_PORT, 1, pit_in, pit_out, pit};
 	struct io_hook speaker = {SPEAKER_PORT, SPEAKER_PORT, 1, pit_in, pit_out, pit};
-	int error;
 
 	if (!pit)
 		return -ENOMEM;
@@ -474,8 +473,7 @@ static int pit_create(struct vm *vm)
 		pit->counters[i].gate = i != SPEAKER_COUNTER;
 		counter_control(&pit->counters[i], CONTROL_ACCESS);
 	}
-	error = vm_hook_io(vm, &counters);
-	return error ? error : vm_hook_io(vm, &speaker);
+	return vm_hook_io(vm, &counters) ?: vm_hook_io(vm, &speaker);
 }
 
 static void pit_destroy(struct vm *vm)

@@ -31,35 +31,28 @@
 #include "vmm/device.h"
 #include "vmm/vm.h"
 
-#define LEAF_SIGNATURE	    0x40000100
-#define LEAF_FEATURES	    0x40000101
-#define FEATURE_NO_IO_DELAY BIT(1)
-#define FEATURE_CLOCK	    BIT(3)
-#define FEATURE_STABLE	    BIT(24)
-#define FEATURES	    (FEATURE_NO_IO_DELAY | FEATURE_CLOCK | FEATURE_STABLE)
+#define LEAF_SIGNATURE	0x40000100
+#define LEAF_FEATURES	0x40000101
+#define FEATURES	(BIT(1) | BIT(3) | BIT(24)) /* all of the above */
 
-#define MSR_WALL_CLOCK	    0x4b564d00
-#define MSR_SYSTEM_TIME	    0x4b564d01
-#define SYSTEM_TIME_ON	    BIT(0)
-#define ALIGNMENT	    4 /* of both structures */
+#define MSR_WALL_CLOCK	0x4b564d00
+#define MSR_SYSTEM_TIME 0x4b564d01
+#define SYSTEM_TIME_ON	BIT(0)
+#define ALIGNMENT	4 /* of both structures */
 
-#define FLAG_TSC_STABLE	    BIT(0)
+#define FLAG_TSC_STABLE BIT(0)
 
-#define NS_PER_SECOND	    1000000000ull
-#define NS_PER_MS	    1000000ull
+#define NS_PER_SECOND	1000000000ull
+#define NS_PER_MS	1000000ull
 
 struct wall_clock {
-	u32 version;
-	u32 seconds; /* since 1970, when the system time was 0 */
-	u32 nanoseconds;
+	u32 version, seconds, nanoseconds; /* since 1970, when the system time was 0 */
 } __packed __aligned(ALIGNMENT);
 _Static_assert(sizeof(struct wall_clock) == 12, "pvclock ABI");
 
 struct system_time {
-	u32 version;
-	u32 pad0;
-	u64 tsc_timestamp;
-	u64 system_time; /* ns */
+	u32 version, pad0;
+	u64 tsc_timestamp, system_time; /* ticks, ns */
 	u32 tsc_to_system_mul;
 	s8 tsc_shift;
 	u8 flags;
@@ -75,8 +68,7 @@ struct pvclock {
 	u64 tsc, system_time; /* the host's TSC, and the time then */
 	u32 mul;
 	s8 shift;
-	u64 wall_clock_msr; /* as written */
-	u64 system_time_msr;
+	u64 wall_clock_msr, system_time_msr; /* as written */
 };
 
 /* ---- from ticks to nanoseconds --------------------------------------------------------------- */
@@ -186,15 +178,13 @@ static int pvclock_create(struct vm *vm)
 	struct pvclock *pv = device_alloc(vm, sizeof(*pv));
 	struct msr_hook msrs = {MSR_WALL_CLOCK, MSR_SYSTEM_TIME, pvclock_read, pvclock_write, pv};
 	struct cpuid_hook leaves = {LEAF_SIGNATURE, LEAF_FEATURES, pvclock_cpuid, pv};
-	int error;
 
 	if (!pv)
 		return -ENOMEM;
 	pv->vm = vm;
 	pv->start = host_now();
 	set_rate(pv, host_tsc_khz());
-	error = vm_hook_msr(vm, &msrs);
-	return error ? error : vm_hook_cpuid(vm, &leaves);
+	return vm_hook_msr(vm, &msrs) ?: vm_hook_cpuid(vm, &leaves);
 }
 
 static const struct device_class pvclock_class = {.name = "pvclock", .create = pvclock_create};

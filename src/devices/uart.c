@@ -61,14 +61,11 @@ enum { MSR_CTS = BIT(4), MSR_DSR = BIT(5), MSR_RI = BIT(6), MSR_DCD = BIT(7) };
 
 struct uart {
 	struct vm *vm;
-	u8 ier, lcr, mcr, scr;
-	u8 divisor_low, divisor_high;
-	u8 msr_delta;
-	bool overrun;
+	u8 ier, lcr, mcr, scr, divisor_low, divisor_high, msr_delta;
+	bool overrun, fifo_on;
 	bool thr_empty_pending; /* the interrupt; THR is always empty */
-	bool fifo_on;
-	u8 trigger;	/* bytes in the FIFO that make an interrupt */
-	unsigned polls; /* LSR reads, less writes to THR */
+	u8 trigger;		/* bytes in the FIFO that make an interrupt */
+	unsigned polls;		/* LSR reads, less writes to THR */
 
 	u8 fifo[FIFO_SIZE]; /* without FIFOs, the first place of it */
 	unsigned first, count;
@@ -239,32 +236,24 @@ static u8 uart_read_lsr(struct uart *u)
 static u32 uart_in(void *opaque, u16 port, int size)
 {
 	struct uart *u = opaque;
+	unsigned reg = port - UART_PORT;
 	bool dlab = u->lcr & LCR_DLAB;
 	u8 value = u->scr;
 
-	switch (port - UART_PORT) {
-	case RBR:
+	if (reg == RBR) {
 		value = dlab ? u->divisor_low : uart_read_rbr(u);
-		break;
-	case IER:
+	} else if (reg == IER) {
 		value = dlab ? u->divisor_high : u->ier;
-		break;
-	case IIR:
+	} else if (reg == IIR) {
 		value = uart_interrupt(u);
 		if (value == IIR_THR_EMPTY)
 			u->thr_empty_pending = false;
 		value |= u->fifo_on ? IIR_FIFOS : 0;
-		break;
-	case LCR:
-		value = u->lcr;
-		break;
-	case MCR:
-		value = u->mcr;
-		break;
-	case LSR:
+	} else if (reg == LCR || reg == MCR) {
+		value = reg == LCR ? u->lcr : u->mcr;
+	} else if (reg == LSR) {
 		value = uart_read_lsr(u);
-		break;
-	case MSR:
+	} else if (reg == MSR) {
 		value = uart_modem_lines(u) | u->msr_delta;
 		u->msr_delta = 0;
 	}

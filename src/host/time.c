@@ -21,6 +21,7 @@
 #include "host/host.h"
 #include "host/cpu.h"
 #include "host/internal.h"
+#include "lib/calendar.h"
 #include "lib/print.h"
 
 /* ---- 1. the PIT --------------------------------------------------------------------------- */
@@ -223,16 +224,6 @@ static unsigned read_number(u8 reg)
 	return (digits >> 4) * 10 + (digits & 0xf);
 }
 
-/* Days from 1970-01-01. Counting years from March puts the leap day at the year's end. */
-static u64 days(unsigned year, unsigned month, unsigned day)
-{
-	u64 y = month > 2 ? year : year - 1;
-	u64 months_since_march = (month + 9) % 12;
-	u64 day_of_year = (153 * months_since_march + 2) / 5 + day - 1;
-
-	return y * 365 + y / 4 - y / 100 + y / 400 + day_of_year - 719468;
-}
-
 static u64 read_rtc(void)
 {
 	unsigned year;
@@ -243,7 +234,7 @@ static u64 read_rtc(void)
 	}
 	year = read_number(RTC_YEAR);
 	year += year < 70 ? 2000 : 1900;
-	return days(year, read_number(RTC_MONTH), read_number(RTC_DAY)) * 86400 +
+	return days_to(year, read_number(RTC_MONTH), read_number(RTC_DAY)) * 86400 +
 	       read_number(RTC_HOURS) * 3600 + read_number(RTC_MINUTES) * 60 +
 	       read_number(RTC_SECONDS);
 }

@@ -124,36 +124,6 @@ void *vm_ptr_anywhere(const struct vm *vm, gpa_t gpa, u64 size)
 	return hpa_ptr(hpa_add(r->host, offset));
 }
 
-int vm_read(const struct vm *vm, gpa_t gpa, void *to, u64 size)
-{
-	const void *from = vm_ptr(vm, gpa, size);
-
-	if (!from)
-		return -EFAULT;
-	memcpy(to, from, size);
-	return 0;
-}
-
-int vm_write(struct vm *vm, gpa_t gpa, const void *from, u64 size)
-{
-	void *to = vm_ptr(vm, gpa, size);
-
-	if (!to)
-		return -EFAULT;
-	memcpy(to, from, size);
-	return 0;
-}
-
-int vm_zero(struct vm *vm, gpa_t gpa, u64 size)
-{
-	void *to = vm_ptr(vm, gpa, size);
-
-	if (!to)
-		return -EFAULT;
-	memset(to, 0, size);
-	return 0;
-}
-
 /*
  * Below 3 GiB a PC's memory is in one piece; what is more goes above 4 GiB, because devices live
  * between.

@@ -63,14 +63,6 @@ const struct mem_region *vm_region(const struct vm *vm, gpa_t gpa);
 /* Behind vm_ptr() of vm.h, for what is not in the first region. */
 void *vm_ptr_anywhere(const struct vm *vm, gpa_t gpa, u64 size);
 
-/**
- * vm_read(), vm_write(), vm_zero() - copy out of, copy into, and clear guest RAM.
- * Return: 0, or -EFAULT if not all of it is RAM; nothing has been copied then.
- */
-int vm_read(const struct vm *vm, gpa_t gpa, void *to, u64 size);
-int vm_write(struct vm *vm, gpa_t gpa, const void *from, u64 size);
-int vm_zero(struct vm *vm, gpa_t gpa, u64 size);
-
 /** memory_create() - give a new VM its memory. Return: 0, or -ENOMEM with a sentence. */
 int memory_create(struct vm *vm, u64 size);
 
