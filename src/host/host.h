@@ -15,10 +15,7 @@
 
 /* ---- panic (report.c) ------------------------------------------------------------------ */
 
-/**
- * panic() - Casita itself is broken: say why, print a backtrace with symbols, stop the machine.
- * @fmt: printf's format
- */
+/** panic() - Casita itself is broken: say why, print a backtrace with symbols, stop the machine. */
 _Noreturn void panic(const char *fmt, ...) __printf(1, 2);
 
 /* ---- physical pages (pages.c) ---------------------------------------------------------- */
@@ -38,10 +35,7 @@ static inline hpa_t ptr_hpa(const void *p)
  * @bytes: how much; rounded up to whole pages
  * @align: alignment in bytes, a power of two of at least PAGE_SIZE
  *
- * The contents are whatever was there: zero with pages_alloc_zero(), or scrub with pages_free().
- * Memory that belonged to a VM is scrubbed when it is freed, so what comes from here holds no
- * guest's secrets.
- *
+ * Whatever was there is there still, but no guest's secrets: a VM's memory is scrubbed when freed.
  * Return: its address, or HPA(0) if there is no such piece.
  */
 hpa_t pages_alloc(u64 bytes, u64 align);
@@ -50,10 +44,7 @@ hpa_t pages_alloc(u64 bytes, u64 align);
 void *pages_alloc_zero(u64 bytes, u64 align);
 
 /**
- * pages_take() - take the memory at a certain address.
- * @p: where, a multiple of PAGE_SIZE
- * @bytes: how much; rounded up to whole pages
- *
+ * pages_take() - take the memory at @p, a multiple of PAGE_SIZE; @bytes is rounded up to pages.
  * Return: false if some of it is in use, or is not memory. Give it back with pages_free().
  */
 bool pages_take(hpa_t p, u64 bytes);

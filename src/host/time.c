@@ -11,12 +11,6 @@
  * Afterwards ticks and nanoseconds are converted by a multiplication and a shift by 32 bits:
  *
  *	ns = ticks * ns_per_tick / 2^32		ns_per_tick = 10^9 * 2^32 / rate
- *
- *	1. the PIT's counter 0
- *	2. measuring
- *	3. the clock
- *	4. the timer, and waiting
- *	5. the calendar
  */
 #include "host/host.h"
 #include "host/cpu.h"
@@ -24,7 +18,7 @@
 #include "lib/calendar.h"
 #include "lib/print.h"
 
-/* ---- 1. the PIT --------------------------------------------------------------------------- */
+/* ---- the PIT's counter 0 --------------------------------------------------------------------- */
 
 #define PIT_HZ	      1193182
 #define PIT_IRQ	      0
@@ -51,7 +45,7 @@ static u16 pit_read(void)
 	return (u16)(inb(PIT_COUNTER_0) << 8 | low);
 }
 
-/* ---- 2. measuring ------------------------------------------------------------------------- */
+/* ---- measuring ------------------------------------------------------------------------------- */
 
 #define WINDOW	    (PIT_HZ / 50) /* PIT ticks to measure for: 20 ms */
 #define MOST_ROUNDS 5
@@ -126,7 +120,7 @@ static struct counters measure_until_sure(void)
 	return now;
 }
 
-/* ---- 3. the clock ------------------------------------------------------------------------- */
+/* ---- the clock ------------------------------------------------------------------------------- */
 
 #define NS_PER_SECOND 1000000000ull
 
@@ -155,7 +149,7 @@ u64 host_tsc_khz(void)
 	return (tsc_hz + 500) / 1000;
 }
 
-/* ---- 4. the timer ------------------------------------------------------------------------- */
+/* ---- the timer, and waiting ------------------------------------------------------------------ */
 
 static u64 armed_for = HOST_TIMER_NEVER;
 
@@ -192,7 +186,7 @@ void host_take_interrupts(void)
 	__asm__ volatile("sti; nop; cli" ::: "memory");
 }
 
-/* ---- 5. the calendar ---------------------------------------------------------------------- */
+/* ---- the calendar ---------------------------------------------------------------------------- */
 
 /*
  * The clock in the CMOS (Motorola MC146818A data sheet), read once, at boot. Once a second the chip

@@ -8,10 +8,6 @@
  * Three exceptions get a stack of their own through the task state segment (APM vol. 2 §8.9.4):
  * #DF, because it mostly means that the stack is used up; NMI and #MC, because they come at any
  * time, even where the stack is not ours.
- *
- *	1. the tables that the processor reads: GDT, TSS, IDT
- *	2. setting them up
- *	3. the dispatch of a trap
  */
 #include "host/host.h"
 #include "host/internal.h"
@@ -20,7 +16,7 @@
 _Static_assert((TRAPS_WITH_ERROR & VECTORS_WITH_ERROR) == VECTORS_WITH_ERROR, "regs.h has more");
 _Static_assert(sizeof(struct trap_frame) == 22 * 8, "traps_entry.S pushes 22 words");
 
-/* ---- 1. the tables ---------------------------------------------------------------------- */
+/* ---- the tables that the processor reads: GDT, TSS, IDT -------------------------------------- */
 
 /* Flat segments (APM vol. 2 §4.8); boot.S loads this table, traps_init() adds the TSS. */
 u64 host_gdt[HOST_GDT_SIZE / 8] = {
@@ -62,7 +58,7 @@ struct table_pointer {
 	u64 base;
 } __packed;
 
-/* ---- 2. setting up ------------------------------------------------------------------------ */
+/* ---- setting them up ------------------------------------------------------------------------- */
 
 static void set_gate(unsigned vector)
 {
@@ -105,7 +101,7 @@ void traps_init(void)
 	__asm__ volatile("lidt %0" : : "m"(idtr));
 }
 
-/* ---- 3. the dispatch ---------------------------------------------------------------------- */
+/* ---- the dispatch of a trap ------------------------------------------------------------------ */
 
 void trap_handle(unsigned vector, void (*fn)(void))
 {

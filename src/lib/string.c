@@ -7,11 +7,6 @@
  * time says nothing, an instruction does), and so the four work in words of eight bytes, eight
  * words a turn. x86 reads and writes words at any address, which gives the classic trick for the
  * odd bytes: 8 to 16 bytes are two words that overlap, whatever the number.
- *
- *	1. words at any address
- *	2. memcpy and memmove, memset, memcmp
- *	3. strings: strlen, strcmp, strncmp, strchr
- *	4. ours: str_to_u64 (hosted code, which has a C library, uses only this part)
  */
 #include "lib/string.h"
 
@@ -22,7 +17,7 @@
 #pragma GCC optimize("no-tree-loop-distribute-patterns")
 #endif
 
-/* ---- 1. words at any address ----------------------------------------------------------- */
+/* ---- words at any address -------------------------------------------------------------------- */
 
 #define ANY __attribute__((may_alias, aligned(1)))
 typedef unsigned __int128 ANY any128;
@@ -57,7 +52,7 @@ static inline void copy_small(u8 *to, const u8 *from, size_t n)
 		*to = *from;
 }
 
-/* ---- 2. memory ------------------------------------------------------------------------- */
+/* ---- memcpy and memmove, memset, memcmp ------------------------------------------------------ */
 
 /* Upwards: right also where @to lies below @from and the two overlap. */
 static void copy_up(u8 *to, const u8 *from, size_t n)
@@ -125,7 +120,7 @@ int memcmp(const void *a, const void *b, size_t n)
 	return 0;
 }
 
-/* ---- 3. strings ------------------------------------------------------------------------ */
+/* ---- strings: strlen, strcmp, strncmp, strchr ------------------------------------------------ */
 
 size_t strlen(const char *s)
 {
@@ -159,7 +154,7 @@ char *strchr(const char *s, int c)
 
 #endif /* !__STDC_HOSTED__ */
 
-/* ---- 4. ours --------------------------------------------------------------------------- */
+/* ---- ours: str_to_u64 (hosted code, which has a C library, uses only this part) -------------- */
 
 /* The value of a digit in base 16, or 16 if @c is none. */
 static unsigned digit_value(char c)

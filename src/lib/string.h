@@ -24,11 +24,8 @@ char *strchr(const char *s, int c);
 #endif
 
 /**
- * str_to_u64() - read a number: decimal, or hexadecimal after 0x, with an optional K, M or G.
- * @s: the text
- * @n: how many characters of it
- * @out: the number
- *
+ * str_to_u64() - read a number from the @n characters at @s: decimal, or hexadecimal after 0x, with
+ * an optional K, M or G.
  * Return: 0, -EINVAL if it is not wholly a number, -ERANGE if it does not fit in 64 bits.
  */
 int str_to_u64(const char *s, size_t n, u64 *out);

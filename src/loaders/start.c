@@ -7,17 +7,12 @@
  * the hidden parts of the segment registers are ours to set, and we set what those instructions
  * would have left. What they would have left in memory (a GDT, page tables) we write as well,
  * because the guest may load a segment register or walk its tables before it makes its own.
- *
- *	1. segments and their descriptors
- *	2. registers
- *	3. page tables
- *	4. the three states
  */
 #include "loaders/loaders.h"
 #include "vmm/vm.h"
 #include "x86/paging.h"
 
-/* ---- 1. segments and their descriptors ----------------------------------------------- */
+/* ---- segments and their descriptors ---------------------------------------------------------- */
 
 #define FLAT_LIMIT 0xffffffffu
 #define FLAT	   (SEG_G | SEG_P | SEG_S)
@@ -64,7 +59,7 @@ static int set_flat_segments(struct vcpu *vcpu, const struct segment *code, gpa_
 	return 0;
 }
 
-/* ---- 2. registers -------------------------------------------------------------------- */
+/* ---- registers ------------------------------------------------------------------------------- */
 
 /*
  * Interrupts are off, and so is the cache's reset state, which a BIOS ends. @idt_limit 0 means
@@ -83,7 +78,7 @@ static void set_registers(struct vcpu *vcpu, u64 cr0, u64 rip, u64 rsp, u16 idt_
 	cpu->set_table(vcpu, true, &idt);
 }
 
-/* ---- 3. page tables ------------------------------------------------------------------ */
+/* ---- page tables ----------------------------------------------------------------------------- */
 
 /*
  * The first 4 GiB one to one (APM vol. 2 §5.3.4): entry 0 of level 4 points to the table of level 3
@@ -111,7 +106,7 @@ static int build_page_tables(struct vm *vm, u64 at)
 	return 0;
 }
 
-/* ---- 4. the three states ------------------------------------------------------------- */
+/* ---- the three states ------------------------------------------------------------------------ */
 
 #define REAL_LIMIT	0xffff
 #define REAL_IDT_LIMIT	0x3ff /* 256 vectors of four bytes */

@@ -4,20 +4,18 @@
  */
 #include "svm/registers.h"
 
+#define AT(field) offsetof(struct vmcb, field)
+
 static const u16 reg_offset[VREG_COUNT] = {
-	[VREG_RIP] = offsetof(struct vmcb, rip),       [VREG_RSP] = offsetof(struct vmcb, rsp),
-	[VREG_RFLAGS] = offsetof(struct vmcb, rflags), [VREG_CR0] = offsetof(struct vmcb, cr0),
-	[VREG_CR2] = offsetof(struct vmcb, cr2),       [VREG_CR3] = offsetof(struct vmcb, cr3),
-	[VREG_CR4] = offsetof(struct vmcb, cr4),       [VREG_EFER] = offsetof(struct vmcb, efer),
-	[VREG_DR6] = offsetof(struct vmcb, dr6),       [VREG_DR7] = offsetof(struct vmcb, dr7),
-	[VREG_PAT] = offsetof(struct vmcb, g_pat),
+	[VREG_RIP] = AT(rip), [VREG_RSP] = AT(rsp),   [VREG_RFLAGS] = AT(rflags),
+	[VREG_CR0] = AT(cr0), [VREG_CR2] = AT(cr2),   [VREG_CR3] = AT(cr3),
+	[VREG_CR4] = AT(cr4), [VREG_EFER] = AT(efer), [VREG_DR6] = AT(dr6),
+	[VREG_DR7] = AT(dr7), [VREG_PAT] = AT(g_pat),
 };
 
 static const u16 seg_offset[SEG_COUNT] = {
-	[SEG_ES] = offsetof(struct vmcb, es),	  [SEG_CS] = offsetof(struct vmcb, cs),
-	[SEG_SS] = offsetof(struct vmcb, ss),	  [SEG_DS] = offsetof(struct vmcb, ds),
-	[SEG_FS] = offsetof(struct vmcb, fs),	  [SEG_GS] = offsetof(struct vmcb, gs),
-	[SEG_LDTR] = offsetof(struct vmcb, ldtr), [SEG_TR] = offsetof(struct vmcb, tr),
+	[SEG_ES] = AT(es), [SEG_CS] = AT(cs), [SEG_SS] = AT(ss),     [SEG_DS] = AT(ds),
+	[SEG_FS] = AT(fs), [SEG_GS] = AT(gs), [SEG_LDTR] = AT(ldtr), [SEG_TR] = AT(tr),
 };
 
 void svm_registers_init(struct svm_vcpu *s)

@@ -2,11 +2,6 @@
 /*
  * config.c: what VMs to run, from the words behind the boot modules' names. config.h has the words.
  *
- *	1. words: cutting a module's string, each word to its place in a table
- *	2. values: what stands behind the =
- *	3. kernels: a module without for= makes a VM
- *	4. files: a module with for= joins one
- *
  * Modules come in any order, so all kernels are read before the first file. Whatever is not
  * understood is an error that names the module and the word: a misspelt mem= that was skipped would
  * cost somebody an hour.
@@ -62,7 +57,7 @@ static int bad_value(const struct request *r, enum key key, const char *accepted
 	return refuse(r, "%s%.*s: it must be %s", key_names[key], WORD(r->values[key]), accepted);
 }
 
-/* ---- 1. words ------------------------------------------------------------------------ */
+/* ---- words: cutting a module's string, each word to its place in a table --------------------- */
 
 /* Put a word behind its key, once. */
 static int take_word(struct request *r, struct word w)
@@ -107,7 +102,7 @@ static int read_request(struct parse *p, unsigned module, struct request *r)
 	return err;
 }
 
-/* ---- 2. values ----------------------------------------------------------------------- */
+/* ---- values: what stands behind the = -------------------------------------------------------- */
 
 static int read_mem(const struct request *r, struct vm_config *out)
 {
@@ -184,7 +179,7 @@ static int read_loader(const struct request *r, struct vm_config *out)
 	return 0;
 }
 
-/* ---- 3. kernels ---------------------------------------------------------------------- */
+/* ---- kernels: a module without for= makes a VM ----------------------------------------------- */
 
 static bool is_name_char(char c)
 {
@@ -254,7 +249,7 @@ static int add_vm(struct parse *p, const struct request *r)
 	return 0;
 }
 
-/* ---- 4. files ------------------------------------------------------------------------ */
+/* ---- files: a module with for= joins one ----------------------------------------------------- */
 
 static int add_file(struct parse *p, const struct request *r)
 {

@@ -98,18 +98,12 @@ u64 vcpu_wrap(u64 rip, enum code_size code)
  */
 static unsigned plain_length(enum exit_kind kind, const u8 *code)
 {
-	switch (kind) {
-	case EXIT_CPUID:
-		return code[0] == 0x0f && code[1] == 0xa2 ? 2 : 0;
-	case EXIT_RDMSR:
-		return code[0] == 0x0f && code[1] == 0x32 ? 2 : 0;
-	case EXIT_WRMSR:
-		return code[0] == 0x0f && code[1] == 0x30 ? 2 : 0;
-	case EXIT_HLT:
+	static const u8 second[EXIT_KIND_COUNT] = {
+		[EXIT_CPUID] = 0xa2, [EXIT_RDMSR] = 0x32, [EXIT_WRMSR] = 0x30};
+
+	if (kind == EXIT_HLT)
 		return code[0] == 0xf4 ? 1 : 0;
-	default:
-		return 0;
-	}
+	return second[kind] && code[0] == 0x0f && code[1] == second[kind] ? 2 : 0;
 }
 
 static unsigned plain_instruction(struct vcpu *vcpu, const struct exit *exit, enum code_size code)

@@ -59,26 +59,15 @@ static void raise(struct vcpu *vcpu, const struct event *event)
 
 void vcpu_exception(struct vcpu *vcpu, u8 vector, u32 error)
 {
-	struct event event = {
-		.kind = EVENT_EXCEPTION,
-		.vector = vector,
-		.has_error = VECTORS_WITH_ERROR >> vector & 1,
-		.error = error,
-		.address = vcpu_get(vcpu, VREG_CR2),
-	};
+	bool has_error = VECTORS_WITH_ERROR >> vector & 1;
+	struct event event = {EVENT_EXCEPTION, vector, has_error, error, vcpu_get(vcpu, VREG_CR2)};
 
 	raise(vcpu, &event);
 }
 
 void vcpu_page_fault(struct vcpu *vcpu, gva_t gva, u32 error)
 {
-	struct event event = {
-		.kind = EVENT_EXCEPTION,
-		.vector = VEC_PF,
-		.has_error = true,
-		.error = error,
-		.address = gva.a,
-	};
+	struct event event = {EVENT_EXCEPTION, VEC_PF, true, error, gva.a};
 
 	raise(vcpu, &event);
 }

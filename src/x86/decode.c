@@ -11,16 +11,12 @@
  * opcode are read in decode_operand.c; and which instruction it is, for those that matter to a VMM,
  * is in decode_name.c.
  *
- *	1. prefixes and REX
- *	2. longer opcodes: the escapes 0F, 0F38 and 0F3A, and the VEX, EVEX and XOP prefixes
- *	3. insn_decode()
- *
  * APM vol. 3 §1.1-1.9; SDM vol. 2A §2.1-2.3, 2.7.
  */
 #include "x86/decode.h"
 #include "x86/decode_table.h"
 
-/* ---- 1. prefixes and REX ------------------------------------------------------------------ */
+/* ---- prefixes and REX ------------------------------------------------------------------------ */
 
 static void note_prefix(struct reader *r, u8 prefix)
 {
@@ -99,7 +95,7 @@ static __attribute__((noinline)) u8 read_prefixes(struct reader *r, u8 byte)
 	return byte;
 }
 
-/* ---- 2. longer opcodes -------------------------------------------------------------------- */
+/* ---- longer opcodes: the escapes 0F, 0F38 and 0F3A, and the VEX, EVEX and XOP prefixes ------- */
 
 /* Attributes of the maps in which every opcode has the same. */
 static const u8 map_attr[] = {
@@ -212,7 +208,7 @@ static __attribute__((noinline)) int read_vex_or_old(struct reader *r, u8 first)
 	return vex ? read_vex(r, first) : ATTR_MODRM | ATTR_RULE;
 }
 
-/* ---- 3. insn_decode() ------------------------------------------------------------------------ */
+/* ---- insn_decode() --------------------------------------------------------------------------- */
 
 /*
  * From here on the straight way through is the one of the instructions that exit most: no prefix,

@@ -6,13 +6,6 @@
  * What can fail are accesses to memory, so registers and flags are set after the last of them, and
  * an instruction that fails has not happened.
  *
- *	1. registers of all sizes
- *	2. arithmetic and its flags
- *	3. the memory operand
- *	4. instructions: moves, and those that read, compute and write
- *	5. string instructions and REP
- *	6. emulate()
- *
  * APM vol. 3, the pages of the instructions.
  */
 #include "x86/emulate.h"
@@ -26,7 +19,7 @@ struct work {
 	u64 offset; /* of the memory operand */
 };
 
-/* ---- 1. registers of all sizes ---------------------------------------------------------- */
+/* ---- registers of all sizes ------------------------------------------------------------------ */
 
 static u64 cut(u64 value, unsigned size)
 {
@@ -59,7 +52,7 @@ static void set_reg(struct work *w, unsigned reg, unsigned size, u64 value)
 		gpr[reg] = cut(value, size);
 }
 
-/* ---- 2. arithmetic and its flags ---------------------------------------------------------- */
+/* ---- arithmetic and its flags ---------------------------------------------------------------- */
 
 #define ARITHMETIC_FLAGS (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
 
@@ -137,7 +130,7 @@ static u64 compute_bit(enum insn_op op, u64 a, u64 number, unsigned size, u64 *f
 	return op == OP_BTR ? a & ~bit : a ^ bit;
 }
 
-/* ---- 3. the memory operand ---------------------------------------------------------------- */
+/* ---- the memory operand ---------------------------------------------------------------------- */
 
 static int read(const struct work *w, unsigned size, bool will_write, u64 *value)
 {
@@ -167,7 +160,7 @@ static u64 other_operand(const struct work *w)
 	}
 }
 
-/* ---- 4. instructions by their kind --------------------------------------------------------- */
+/* ---- instructions: moves, and those that read, compute and write ----------------------------- */
 
 static u64 swap_bytes(u64 value, unsigned size)
 {
@@ -263,7 +256,7 @@ static int modify(struct work *w)
 	return 0;
 }
 
-/* ---- 5. string instructions ----------------------------------------------------------------- */
+/* ---- string instructions and REP ------------------------------------------------------------- */
 
 /* rSI and rDI move on by the operand's size, as far as the address size sees them. */
 static void move_on(struct work *w, enum gpr reg)
@@ -345,7 +338,7 @@ static int string(struct work *w)
 	return get_reg(w, GPR_RCX, insn->addrsize) ? EMULATE_AGAIN : 0;
 }
 
-/* ---- 6. emulate() --------------------------------------------------------------------------- */
+/* ---- emulate() ------------------------------------------------------------------------------- */
 
 static bool has_memory_operand(const struct insn *insn)
 {
