@@ -274,22 +274,17 @@ static void chip_ocw3(struct chip *c, u8 value)
 
 static void chip_write_a0(struct chip *c, u8 value)
 {
-	switch (c->expect) {
-	case EXPECT_OCW1:
+	if (c->expect == EXPECT_OCW1) {
 		c->imr = value;
-		break;
-	case EXPECT_ICW2:
+	} else if (c->expect == EXPECT_ICW2) {
 		c->vector = value & ICW2_VECTOR;
 		c->expect = c->single ? EXPECT_ICW4 : EXPECT_ICW3;
-		break;
-	case EXPECT_ICW3:
+	} else if (c->expect == EXPECT_ICW3) {
 		c->expect = EXPECT_ICW4;
-		break;
-	case EXPECT_ICW4:
+	} else {
 		c->auto_eoi = value & ICW4_AEOI;
 		c->fully_nested = value & ICW4_SFNM;
 		c->expect = EXPECT_OCW1;
-		break;
 	}
 	if (c->expect == EXPECT_ICW4 && !c->icw4_follows)
 		c->expect = EXPECT_OCW1;

@@ -65,13 +65,8 @@ static void set_gate(unsigned vector)
 	uintptr_t entry = (uintptr_t)trap_entries + vector * TRAP_ENTRY_BYTES;
 
 	idt[vector] = (struct gate){
-		.offset0 = (u16)entry,
-		.selector = HOST_CS,
-		.ist = ist[vector],
-		.type = GATE_INTERRUPT,
-		.offset16 = (u16)(entry >> 16),
-		.offset32 = (u32)(entry >> 32),
-	};
+		(u16)entry,	    HOST_CS, ist[vector], GATE_INTERRUPT, (u16)(entry >> 16),
+		(u32)(entry >> 32), 0};
 }
 
 static void load_tss(void)

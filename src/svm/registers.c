@@ -2,7 +2,7 @@
 /*
  * registers.c: the guest's registers that the processor keeps in the VMCB, read and written there.
  */
-#include "svm/registers.h"
+#include "svm/svm.h"
 
 #define AT(field) offsetof(struct vmcb, field)
 
@@ -125,14 +125,7 @@ void svm_get_walk(struct vcpu *vcpu, struct walk_regs *regs)
 void svm_intercept(struct vcpu *vcpu, enum intercept what, bool on)
 {
 	struct vmcb *vmcb = vmcb_of(vcpu);
-	static const struct {
-		bool write;
-		u8 cr;
-	} crs[] = {
-		[INTERCEPT_CR0_WRITE] = {true, 0}, [INTERCEPT_CR0_READ] = {false, 0},
-		[INTERCEPT_CR3_WRITE] = {true, 3}, [INTERCEPT_CR3_READ] = {false, 3},
-		[INTERCEPT_CR4_WRITE] = {true, 4}, [INTERCEPT_CR4_READ] = {false, 4},
-	};
+	static const u8 crs[] = {0, 3, 4}; /* each to be written, to be read */
 
 	if (what >= INTERCEPT_EXCEPTION) {
 		u32 bit = 1u << (what - INTERCEPT_EXCEPTION);
@@ -143,8 +136,8 @@ void svm_intercept(struct vcpu *vcpu, enum intercept what, bool on)
 		vmcb->intercepts1 = on ? vmcb->intercepts1 | SVM_INTERCEPT_INVLPG
 				       : vmcb->intercepts1 & ~SVM_INTERCEPT_INVLPG;
 	} else {
-		u16 *word = crs[what].write ? &vmcb->cr_write : &vmcb->cr_read;
-		u16 bit = 1u << crs[what].cr;
+		u16 *word = what % 2 ? &vmcb->cr_read : &vmcb->cr_write;
+		u16 bit = 1u << crs[what / 2];
 
 		*word = on ? *word | bit : *word & ~bit;
 	}

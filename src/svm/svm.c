@@ -20,7 +20,6 @@
  */
 #include "lib/lab.h"
 #include "lib/print.h"
-#include "svm/registers.h"
 #include "svm/svm.h"
 
 #define CPUID_ADDR_SIZES 0x80000008

@@ -68,7 +68,20 @@ void svm_decode_exit(struct vcpu *vcpu, const struct vmcb *vmcb, struct exit *ex
 /** svm_decode_event() - an event in the format of EVENTINJ and EXITINTINFO. */
 void svm_decode_event(u64 word, struct event *event);
 
-/* The table's operations that are in inject.c and irq.c; vmm/cpu_ops.h has the contracts. */
+/** svm_registers_init() - a new virtual CPU's registers are all in its VMCB. */
+void svm_registers_init(struct svm_vcpu *s);
+u64 svm_get(struct vcpu *vcpu, enum vreg reg);
+void svm_set(struct vcpu *vcpu, enum vreg reg, u64 value);
+void svm_get_seg(struct vcpu *vcpu, enum seg seg, struct segment *out);
+void svm_set_seg(struct vcpu *vcpu, enum seg seg, const struct segment *in);
+void svm_get_table(struct vcpu *vcpu, bool idt, struct table_reg *out);
+void svm_set_table(struct vcpu *vcpu, bool idt, const struct table_reg *in);
+u8 svm_get_cpl(struct vcpu *vcpu);
+void svm_get_walk(struct vcpu *vcpu, struct walk_regs *regs);
+void svm_set_paging(struct vcpu *vcpu, const struct paging_regs *real);
+void svm_intercept(struct vcpu *vcpu, enum intercept what, bool on);
+
+/* The rest of struct cpu_ops; it has the contracts. */
 int svm_advance(struct vcpu *vcpu, u64 next_rip);
 int svm_inject(struct vcpu *vcpu, const struct event *event);
 void svm_take_back(struct vcpu *vcpu, struct event *event);

@@ -6,7 +6,7 @@
  * its name in front, and what is typed goes to the first that still runs.
  */
 #include "lib/print.h"
-#include "vmm/console.h"
+#include "vmm/vm.h"
 
 static unsigned vm_count;
 static struct vm *keyboard; /* what is typed goes there */

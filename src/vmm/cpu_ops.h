@@ -14,14 +14,13 @@
 #define VMM_CPU_OPS_H
 
 #include "lib/set.h"
-#include "vmm/event.h"
+#include "vmm/exit.h"
 #include "x86/regs.h"
 #include "x86/segment.h"
 #include "x86/walk.h"
 
 struct vm;
 struct vcpu;
-struct exit;
 
 /* clang-format off */
 /* Registers that the processor keeps. */

@@ -8,7 +8,7 @@
 #ifndef VMM_EXIT_H
 #define VMM_EXIT_H
 
-#include "vmm/event.h"
+#include "lib/types.h"
 
 struct vcpu;
 
@@ -42,6 +42,15 @@ enum exit_kind {
 };
 
 const char *exit_kind_name(enum exit_kind kind);
+
+/* Something that happens to a guest between two of its instructions. */
+struct event {
+	enum { EVENT_EXCEPTION, EVENT_NMI, EVENT_SOFT_INT } kind;
+	u8 vector;
+	bool has_error;
+	u32 error;
+	u64 address; /* #PF: goes to CR2 */
+};
 
 struct exit {
 	enum exit_kind kind;

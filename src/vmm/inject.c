@@ -7,7 +7,7 @@
  * or when the instruction that we emulate has two faults, and then the manual has rules.
  */
 #include "lib/lab.h"
-#include "vmm/inject.h"
+#include "vmm/vcpu.h"
 
 /* APM vol. 2 table 8-2. */
 static bool contributory(u8 vector)

@@ -49,12 +49,8 @@ struct irq_state {
  */
 void irq_offer(struct vcpu *vcpu);
 
-/**
- * irq_account() - after an exit with requests: acknowledge what the guest took; keep what the exit
- * cut short.
- */
+/** irq_account() - after an exit: acknowledge what the guest took, keep what the exit cut short. */
 void irq_account(struct vcpu *vcpu, const struct exit *exit);
-
 /** vcpu_can_wake() - is there an interrupt that would end HLT? */
 bool vcpu_can_wake(struct vcpu *vcpu);
 /** vcpu_may_wake() - can there ever be one? */

@@ -96,6 +96,7 @@ static const struct {
 	u32 msr;
 	u64 value;
 } constants[] = {
+	{MSR_MTRR_CAP, MTRR_CAP},    /* but that one cannot be written */
 	{MSR_APIC_BASE, 0xfee00100}, /* switched off; the boot processor */
 	{MSR_BIOS_SIGN, 0},	     /* microcode: no update was loaded */
 	{MSR_MISC_ENABLE, 1},	     /* fast strings */
@@ -106,62 +107,46 @@ static const struct {
 	{MSR_INT_PENDING, 0},	     /* no C1E to switch off */
 };
 
+static const u64 *constant(u32 msr)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(constants); i++)
+		if (constants[i].msr == msr)
+			return &constants[i].value;
+	return NULL;
+}
+
 static int read_msr(struct vcpu *vcpu, u32 msr, u64 *value)
 {
-	const u64 *m = mtrr(vcpu->vm, msr);
+	const u64 *known = mtrr(vcpu->vm, msr) ?: constant(msr);
 
-	if (m) {
-		*value = *m;
-		return 0;
-	}
-	switch (msr) {
-	case MSR_EFER:
-		*value = vcpu_get(vcpu, VREG_EFER);
-		return 0;
-	case MSR_PAT:
-		*value = vcpu_get(vcpu, VREG_PAT);
-		return 0;
-	case MSR_MTRR_CAP:
-		*value = MTRR_CAP;
-		return 0;
-	case MSR_TSC:
+	if (known)
+		*value = *known;
+	else if (msr == MSR_EFER || msr == MSR_PAT)
+		*value = vcpu_get(vcpu, msr == MSR_EFER ? VREG_EFER : VREG_PAT);
+	else if (msr == MSR_TSC)
 		*value = rdtsc() + vcpu->tsc_offset;
-		return 0;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(constants); i++) {
-		if (constants[i].msr == msr) {
-			*value = constants[i].value;
-			return 0;
-		}
-	}
-	return -EPERM;
+	else
+		return -EPERM;
+	return 0;
 }
 
 static int write_msr(struct vcpu *vcpu, u32 msr, u64 value)
 {
 	u64 *m = mtrr(vcpu->vm, msr);
 
+	if (msr == MSR_EFER)
+		return write_efer(vcpu, value);
 	if (m) {
 		*m = value;
-		return 0;
-	}
-	switch (msr) {
-	case MSR_EFER:
-		return write_efer(vcpu, value);
-	case MSR_PAT:
-		if (!pat_valid(value))
-			return -EPERM;
+	} else if (msr == MSR_PAT && pat_valid(value)) {
 		vcpu_set(vcpu, VREG_PAT, value);
-		return 0;
-	case MSR_TSC:
+	} else if (msr == MSR_TSC) {
 		vcpu->tsc_offset = value - rdtsc();
 		cpu->set_tsc_offset(vcpu, vcpu->tsc_offset);
-		return 0;
+	} else if (msr == MSR_MTRR_CAP || !constant(msr)) {
+		return -EPERM;
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(constants); i++)
-		if (constants[i].msr == msr)
-			return 0;
-	return -EPERM;
+	return 0;
 }
 
 static const struct msr_hook *find_hook(const struct hooks *h, u32 msr)

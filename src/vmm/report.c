@@ -63,25 +63,20 @@ void report_registers(struct vcpu *vcpu)
 
 void report_stop(struct vm *vm)
 {
-	switch (vm->state) {
-	case VM_EXITED:
+	static const char *const ends[] = {
+		[VM_POWEROFF] = "powered off (halted with interrupts disabled)",
+		[VM_RESET] = "reset",
+		[VM_SHUTDOWN] = "triple fault",
+	};
+
+	if (vm->state == VM_EXITED)
 		print("\ncasita: %s: exited with status %u\n", vm->name, vm->status);
-		return;
-	case VM_RESET:
-		print("\ncasita: %s: reset\n", vm->name);
-		return;
-	case VM_POWEROFF:
-		print("\ncasita: %s: powered off (halted with interrupts disabled)\n", vm->name);
-		return;
-	case VM_SHUTDOWN:
-		print("\ncasita: %s: triple fault\n", vm->name);
-		break;
-	case VM_FAILED:
+	else if (vm->state == VM_FAILED)
 		print("\ncasita: %s: stopped: %s\n", vm->name, vm->reason);
-		break;
-	case VM_RUNNING:
-		return;
+	else
+		print("\ncasita: %s: %s\n", vm->name, ends[vm->state]);
+	if (vm->state == VM_FAILED || vm->state == VM_SHUTDOWN) {
+		report_registers(vm->vcpu);
+		trace_last(vm, LAST_EXITS);
 	}
-	report_registers(vm->vcpu);
-	trace_last(vm, LAST_EXITS);
 }

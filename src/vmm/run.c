@@ -10,7 +10,6 @@
  * there is one VM only, there are no slices. When all are halted the CPU sleeps until an interrupt.
  */
 #include "lib/print.h"
-#include "vmm/console.h"
 #include "vmm/timer.h"
 #include "vmm/trace.h"
 #include "vmm/vcpu.h"

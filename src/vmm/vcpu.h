@@ -6,13 +6,29 @@
 #ifndef VMM_VCPU_H
 #define VMM_VCPU_H
 
-#include "vmm/inject.h"
+#include "vmm/vm.h"
 #include "x86/decode.h"
 
 /* ---- vcpu.c ------------------------------------------------------------------------------- */
 
 int vcpu_create(struct vm *vm);
 void vcpu_destroy(struct vm *vm);
+
+/* ---- inject.c -------------------------------------------------------------------------------- */
+
+/**
+ * vcpu_exception() - raise an exception, VEC_*, at the guest's present instruction. @error is
+ * ignored for vectors that have none. If another is waiting to be delivered, the two become a
+ * double fault, or a shutdown, as APM vol. 2 §8.2.9 says.
+ */
+void vcpu_exception(struct vcpu *vcpu, u8 vector, u32 error);
+/** vcpu_page_fault() - #PF with its error code and the faulting address for CR2. */
+void vcpu_page_fault(struct vcpu *vcpu, gva_t gva, u32 error);
+/**
+ * vcpu_single_step() - the #DB that a guest with RFLAGS.TF is due after an instruction that we did
+ * in its place. Called by cpu->advance. Return: 0.
+ */
+int vcpu_single_step(struct vcpu *vcpu);
 
 /* ---- segment.c ---------------------------------------------------------------------------- */
 
@@ -25,17 +41,14 @@ gva_t vcpu_linear(struct vcpu *vcpu, enum seg seg, u64 offset);
 
 #ifdef CONFIG_WALK
 /**
- * vcpu_translate() - what a guest virtual address means, by the guest's page tables.
- * @access: WALK_* bits; whether the guest is in user mode is looked up
- *
- * Return: as walk_guest().
+ * vcpu_translate() - what a guest virtual address means, by the guest's page tables. @access: WALK_*
+ * bits; whether the guest is in user mode is looked up. Return: as walk_guest().
  */
 int vcpu_translate(struct vcpu *vcpu, gva_t gva, u32 access, struct walk *walk);
 
 /**
  * vcpu_walk_failed() - what follows from an error of vcpu_translate(): a fault for the guest.
  * @seg: the segment of the access: an address that is not canonical is #SS for SS, #GP for others
- *
  * Return: -EAGAIN, the guest has the fault; -ENODEV, the VM cannot go on.
  */
 int vcpu_walk_failed(struct vcpu *vcpu, gva_t gva, enum seg seg, int err, const struct walk *walk);
@@ -73,8 +86,6 @@ static inline int vcpu_invlpg_exit(struct vcpu *vcpu, const struct exit *exit)
 
 /**
  * vcpu_insn() - read and decode the instruction that exited.
- * @insn: the result
- *
  * Return: 0; -EAGAIN: it could not be fetched, and the guest has been given the fault; another
  * errno: the bytes are no instruction, which the processor saw otherwise: vm->reason says more.
  */
@@ -82,9 +93,7 @@ int vcpu_insn(struct vcpu *vcpu, struct insn *insn);
 
 /**
  * vcpu_skip() - go behind the instruction that exited: by the processor's word for where that is,
- * or by reading it.
- *
- * Return: 0, or as vcpu_insn(), less -EAGAIN.
+ * or by reading it. Return: 0, or as vcpu_insn(), less -EAGAIN.
  */
 int vcpu_skip(struct vcpu *vcpu, const struct exit *exit);
 
@@ -92,7 +101,6 @@ int vcpu_skip(struct vcpu *vcpu, const struct exit *exit);
  * vcpu_access() - copy between a buffer and guest virtual memory, with the guest's present rights.
  * @seg, @offset: where; @size: bytes; may cross a page
  * @access: WALK_WRITE to write to the guest, 0 to read from it
- *
  * Return: 0; -EAGAIN: a page fault, given to the guest; -EFAULT: no RAM there.
  */
 int vcpu_access(struct vcpu *vcpu, enum seg seg, u64 offset, void *buffer, u64 size, u32 access);

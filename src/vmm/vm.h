@@ -117,6 +117,15 @@ int vm_console_read(struct vm *vm);
 /** vm_console_input() - ask to be told when there is something to read. */
 void vm_console_input(struct vm *vm, void (*ready)(void *opaque), void *opaque);
 
+/* The run loop's side. vm_console_shared() - tell how many VMs write to the console. */
+void vm_console_shared(unsigned vms);
+/** vm_console_focus() - what is typed goes to this VM from now on. */
+void vm_console_focus(struct vm *vm);
+/** vm_console_poll() - tell that VM's UART that something may have been typed. */
+void vm_console_poll(void);
+/** vm_console_end() - a VM has stopped: print its last, unfinished line. */
+void vm_console_end(struct vm *vm);
+
 /* ---- memory --------------------------------------------------------------------------------- */
 
 /** vm_ptr() - host pointer to guest RAM; NULL if not all @size bytes are RAM of one region. */

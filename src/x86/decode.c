@@ -22,34 +22,21 @@ static void note_prefix(struct reader *r, u8 prefix)
 {
 	struct insn *insn = r->insn;
 
-	switch (prefix) {
-	case 0x66:
+	if (prefix == 0x66) {
 		r->prefix_66 = true;
-		break;
-	case 0x67:
-		/* 16 -> 4, 32 -> 2, 64 -> 4 */
+	} else if (prefix == 0x67) { /* 16 -> 4, 32 -> 2, 64 -> 4 */
 		insn->addrsize = r->code == CODE_32 ? 2 : 4;
-		break;
-	case 0xf0:
+	} else if (prefix == 0xf0) {
 		insn->lock = true;
-		break;
-	case 0xf2: /* of the two, the last one counts */
-		insn->repne = true;
-		insn->rep = false;
-		break;
-	case 0xf3:
-		insn->rep = true;
-		insn->repne = false;
-		break;
-	case 0x64:
-	case 0x65:
+	} else if (prefix >= 0xf2) { /* of the two, the last one counts */
+		insn->repne = prefix == 0xf2;
+		insn->rep = prefix == 0xf3;
+	} else if (prefix >= 0x64) {
 		insn->seg = prefix == 0x64 ? SEG_FS : SEG_GS;
-		break;
-	default:
+	} else if (r->code != CODE_64) {
 		/* 26, 2e, 36, 3e: ES, CS, SS, DS; in 64-bit code they do not exist, and do not
 		 * undo an FS or GS either (APM vol. 3 §1.2.4) */
-		if (r->code != CODE_64)
-			insn->seg = prefix >> 3 & 3;
+		insn->seg = prefix >> 3 & 3;
 	}
 }
 

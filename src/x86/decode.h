@@ -108,19 +108,12 @@ static inline s64 sign_extend(u64 value, unsigned size)
 }
 
 /**
- * insn_address() - the offset that the memory operand names, before segmentation.
- * @insn: an instruction with a memory operand
- * @gpr: the sixteen general registers
- * @rip: the address of the instruction itself
- *
- * Return: the effective address, cut to the address size.
+ * insn_address() - the effective address of the memory operand, cut to the address size.
+ * @gpr: the sixteen general registers; @rip: the address of the instruction itself
  */
 u64 insn_address(const struct insn *insn, const u64 *gpr, u64 rip);
 
-/**
- * insn_segment() - the segment of the memory operand: the override, or the default, which is SS
- * for addresses based on rSP and rBP and DS for others.
- */
+/** insn_segment() - the memory operand's segment: by override, SS with rSP and rBP, or else DS. */
 enum seg insn_segment(const struct insn *insn);
 
 #endif

@@ -10,7 +10,6 @@
 #include "fake_vm.h"
 #include "host/host.h"
 #include "lib/print.h"
-#include "vmm/console.h"
 #include "vmm/timer.h"
 
 #define TIMER_LIMIT 1000000 /* timers that one fake_run() may expire: more is a storm */
