@@ -75,8 +75,8 @@ _Static_assert(sizeof(struct ram_range) == 20, "ACPI, int 15h E820");
 #define RAM_RANGES_MAX (MEM_REGIONS + 2)
 
 /**
- * ram_map() - the memory map as a PC's firmware would tell it (BIOS function E820).
- * @ranges: RAM_RANGES_MAX places
+ * ram_map() - the memory map as a PC's firmware would tell it (BIOS function E820), in
+ * RAM_RANGES_MAX places.
  *
  * All RAM of the VM in order of address, neighbours joined; what it has from 0x9fc00 to 1 MiB is
  * reserved, because the extended BIOS data, the display and ROMs are there in a PC.
@@ -86,10 +86,9 @@ unsigned ram_map(const struct vm *vm, struct ram_range *ranges);
 
 /* ---- ELF files (elf.c) --------------------------------------------------------------- */
 
-/* A kernel that has been put into guest RAM; guest physical addresses. */
+/* A kernel in guest RAM: where it starts, and where it ends, bss included. */
 struct image {
-	u64 entry;
-	u64 end; /* of its highest byte, bss included */
+	u64 entry, end;
 };
 
 /** elf_probe() - does the file begin like an ELF file? */
@@ -120,10 +119,10 @@ int elf_load(struct vm *vm, struct image *out);
 void start_real(struct vcpu *vcpu, u64 at);
 
 /**
- * start_protected() - start in 32-bit protected mode: flat segments, no paging, no IDT.
- * @entry, @stack: EIP and ESP
- * @gdt: guest RAM for START_GDT_ENTRIES descriptors
- * All general registers are zero. Return: 0, or -ENOMEM with a sentence.
+ * start_protected() - start in 32-bit protected mode: flat segments, no paging, no IDT, all general
+ * registers zero.
+ * @entry, @stack: EIP and ESP; @gdt: guest RAM for START_GDT_ENTRIES descriptors
+ * Return: 0, or -ENOMEM with a sentence.
  */
 int start_protected(struct vcpu *vcpu, u64 entry, u64 stack, gpa_t gdt);
 

@@ -36,8 +36,7 @@ struct svm_vcpu {
 
 /* I/O and MSR permission maps, one set a VM (permission.c). */
 struct svm_vm {
-	u8 *iopm;
-	u8 *msrpm;
+	u8 *iopm, *msrpm;
 };
 
 static inline struct svm_vcpu *svm_of(struct vcpu *vcpu)
@@ -114,11 +113,8 @@ void svm_asid_renew(struct svm_vcpu *s);
 /**
  * svm_check_vmcb() - hold a VMCB against the rules of APM vol. 2 §15.5.1, which VMRUN enforces
  * without saying which was broken.
- * @vmcb: the block
- * @features: what the processor has
- * @phys_bits: its physical address width
+ * @features, @phys_bits: what the processor has, and its physical address width
  * @say: called with each broken rule in a sentence, its section included
- *
  * Return: the number of broken rules.
  */
 int svm_check_vmcb(const struct vmcb *vmcb, const struct svm_features *features, unsigned phys_bits,

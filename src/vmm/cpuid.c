@@ -70,17 +70,9 @@ static const struct leaf extended[] = {
 
 static struct cpuid_regs hypervisor_leaf(u32 leaf)
 {
-	struct cpuid_regs r = {0};
-
-	if (leaf == LEAF_CASITA) {
-		r.eax = LEAF_CASITA_MAX;
-		memcpy(&r.ebx, "Casi", 4);
-		memcpy(&r.ecx, "ta V", 4);
-		memcpy(&r.edx, "MM  ", 4);
-	} else if (leaf == LEAF_CASITA_MAX) {
-		r.eax = CASITA_ABI;
-	}
-	return r;
+	if (leaf == LEAF_CASITA) /* "Casita VMM  " */
+		return (struct cpuid_regs){LEAF_CASITA_MAX, 0x69736143, 0x56206174, 0x20204d4d};
+	return (struct cpuid_regs){.eax = leaf == LEAF_CASITA_MAX ? CASITA_ABI : 0};
 }
 
 /* See struct paging_ops. */
@@ -202,15 +194,12 @@ void cpuid_refresh(struct vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;
 
-	for (u32 i = 0; i < CPUID_BASIC; i++) {
-		vm->cpuid.basic[i] = filtered(vcpu, i, 0);
-		if (!(HAVE_SUBLEAVES >> i & 1) && !hooked(vm, i))
-			vm->cpuid.basic_fixed |= 1u << i;
-	}
-	for (u32 i = 0; i < CPUID_EXTENDED; i++) {
-		vm->cpuid.extended[i] = filtered(vcpu, LEAF_EXTENDED + i, 0);
-		if (!hooked(vm, LEAF_EXTENDED + i))
-			vm->cpuid.extended_fixed |= 1u << i;
+	for (u32 i = 0; i < 2 * CPUID_STORED; i++) {
+		u32 leaf = i % CPUID_STORED + (i < CPUID_STORED ? 0 : LEAF_EXTENDED);
+
+		vm->cpuid.leaf[i] = filtered(vcpu, leaf, 0);
+		if (!(leaf < 64 && HAVE_SUBLEAVES >> leaf & 1) && !hooked(vm, leaf))
+			vm->cpuid.fixed |= 1u << i;
 	}
 }
 
@@ -240,13 +229,11 @@ static __slow void give_worked_out(struct vcpu *vcpu, u32 leaf, u32 subleaf)
 int vcpu_cpuid_exit(struct vcpu *vcpu, const struct exit *exit)
 {
 	const struct vm *vm = vcpu->vm;
-	u32 leaf = vcpu->gpr[GPR_RAX];
+	u32 leaf = vcpu->gpr[GPR_RAX], n = leaf & ~LEAF_EXTENDED;
+	u32 i = leaf & LEAF_EXTENDED ? n + CPUID_STORED : n;
 
-	if (leaf < CPUID_BASIC && vm->cpuid.basic_fixed >> leaf & 1)
-		give(vcpu, &vm->cpuid.basic[leaf]);
-	else if (leaf - LEAF_EXTENDED < CPUID_EXTENDED &&
-		 vm->cpuid.extended_fixed >> (leaf - LEAF_EXTENDED) & 1)
-		give(vcpu, &vm->cpuid.extended[leaf - LEAF_EXTENDED]);
+	if (n < CPUID_STORED && vm->cpuid.fixed >> i & 1)
+		give(vcpu, &vm->cpuid.leaf[i]);
 	else
 		give_worked_out(vcpu, leaf, vcpu->gpr[GPR_RCX]);
 	return vcpu_skip(vcpu, exit);

@@ -106,7 +106,10 @@ int vcpu_skip(struct vcpu *vcpu, const struct exit *exit);
 int vcpu_access(struct vcpu *vcpu, enum seg seg, u64 offset, void *buffer, u64 size, u32 access);
 
 /** vcpu_probe() - would vcpu_access() succeed? If not, the same fault is given to the guest. */
-int vcpu_probe(struct vcpu *vcpu, enum seg seg, u64 offset, u64 size, u32 access);
+static inline int vcpu_probe(struct vcpu *vcpu, enum seg seg, u64 offset, u64 size, u32 access)
+{
+	return vcpu_access(vcpu, seg, offset, NULL, size, access);
+}
 
 /** vcpu_operand() - vcpu_access() to an instruction's memory operand. */
 int vcpu_operand(struct vcpu *vcpu, const struct insn *insn, void *buffer, u64 size, u32 access);

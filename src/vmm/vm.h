@@ -16,8 +16,7 @@ struct trace;
 struct resident;
 
 #define VM_DEVICE_ALLOCS 16
-#define CPUID_BASIC	 0xe /* leaves 0 to 0xd and 0x80000000 to 0x80000008 are there */
-#define CPUID_EXTENDED	 9
+#define CPUID_STORED	 16 /* leaves from 0 on, and as many from 0x80000000 on */
 
 enum vm_state {
 	VM_RUNNING,
@@ -68,10 +67,10 @@ struct vm {
 	struct exit exit; /* the last one, where there is no trace */
 
 	struct {
-		struct cpuid_regs basic[CPUID_BASIC], extended[CPUID_EXTENDED];
-		u32 basic_fixed, extended_fixed; /* bit n: leaf n is always as stored */
-	} cpuid;				 /* cpuid.c */
-	u8 phys_bits;				 /* physical address width that the guest sees */
+		struct cpuid_regs leaf[2 * CPUID_STORED];
+		u32 fixed; /* bit n: leaf[n] is always as stored */
+	} cpuid;	   /* cpuid.c */
+	u8 phys_bits;	   /* physical address width that the guest sees */
 	struct {
 		u64 variable[16], fixed[11], def_type;
 	} mtrr; /* msr.c */

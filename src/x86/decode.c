@@ -221,30 +221,19 @@ static inline int read_opcode(struct reader *r)
 	return attr;
 }
 
-/* What follows the opcode. */
-static inline int read_operands(struct reader *r, unsigned attr)
-{
-	int error;
-
-	if (attr & ATTR_MODRM) {
-		error = insn_read_modrm(r, attr);
-		if (error)
-			return error;
-	} else {
-		r->insn->rm = (r->insn->opcode & 7) | rex(r, REX_B);
-	}
-	return attr & ATTR_KIND ? insn_read_immediate(r, attr & ATTR_KIND) : 0;
-}
-
 static inline int read_insn(struct reader *r)
 {
 	struct insn *insn = r->insn;
-	int attr, error;
+	int attr = read_opcode(r), error = 0;
 
-	attr = read_opcode(r);
 	if (attr < 0)
 		return attr;
-	error = read_operands(r, attr);
+	if (attr & ATTR_MODRM)
+		error = insn_read_modrm(r, attr);
+	else
+		insn->rm = (insn->opcode & 7) | rex(r, REX_B);
+	if (!error && attr & ATTR_KIND)
+		error = insn_read_immediate(r, attr & ATTR_KIND);
 	if (error)
 		return error;
 	insn->opsize = attr & ATTR_BYTE ? 1 : r->opsize;
