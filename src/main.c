@@ -12,7 +12,6 @@
 #include "svm/detect.h"
 #include "vmx/detect.h"
 #if STAGE >= 1
-#include "lib/string.h"
 #include "vmm/trace.h"
 #include "vmm/vcpu.h"
 #endif
@@ -41,22 +40,16 @@ static bool want_exits;
 /* Return: 0, or the status to leave with. */
 static u8 read_cmdline(void)
 {
-	const char *word = boot_cmdline();
+	const char *at = boot_cmdline();
 
-	while (*word) {
-		size_t n = 0;
-
-		while (word[n] && word[n] != ' ')
-			n++;
-		if (n == 5 && !strncmp(word, "exits", n)) {
-			want_exits = true;
-		} else if (n) {
+	for (struct word w = word_next(&at); w.n; w = word_next(&at)) {
+		if (!word_is(w, "exits")) {
 			print("casita: \"%.*s\" on the command line is not known; there is: "
 			      "exits\n",
-			      (int)n, word);
+			      w.n, w.text);
 			return STATUS_BAD_CONFIG;
 		}
-		word += n + (word[n] == ' ');
+		want_exits = true;
 	}
 	return 0;
 }

@@ -61,7 +61,7 @@ enum { MSR_CTS = BIT(4), MSR_DSR = BIT(5), MSR_RI = BIT(6), MSR_DCD = BIT(7) };
 
 struct uart {
 	struct vm *vm;
-	u8 ier, lcr, mcr, scr, divisor_low, divisor_high, msr_delta;
+	u8 ier, lcr, mcr, scr, divisor[2], msr_delta;
 	bool overrun, fifo_on;
 	bool thr_empty_pending; /* the interrupt; THR is always empty */
 	u8 trigger;		/* bytes in the FIFO that make an interrupt */
@@ -240,10 +240,10 @@ static u32 uart_in(void *opaque, u16 port, int size)
 	bool dlab = u->lcr & LCR_DLAB;
 	u8 value = u->scr;
 
-	if (reg == RBR) {
-		value = dlab ? u->divisor_low : uart_read_rbr(u);
-	} else if (reg == IER) {
-		value = dlab ? u->divisor_high : u->ier;
+	if (dlab && reg <= IER) {
+		value = u->divisor[reg];
+	} else if (reg == RBR || reg == IER) {
+		value = reg == RBR ? uart_read_rbr(u) : u->ier;
 	} else if (reg == IIR) {
 		value = uart_interrupt(u);
 		if (value == IIR_THR_EMPTY)
@@ -267,12 +267,10 @@ static void uart_out(void *opaque, u16 port, int size, u32 value)
 	unsigned reg = port - UART_PORT;
 	bool dlab = u->lcr & LCR_DLAB;
 
-	if (reg == RBR && dlab)
-		u->divisor_low = value;
+	if (dlab && reg <= IER)
+		u->divisor[reg] = value;
 	else if (reg == RBR)
 		uart_write_thr(u, value);
-	else if (reg == IER && dlab)
-		u->divisor_high = value;
 	else if (reg == IER)
 		uart_write_ier(u, value);
 	else if (reg == IIR)
@@ -294,7 +292,7 @@ static int uart_create(struct vm *vm)
 	if (!u)
 		return -ENOMEM;
 	u->vm = vm;
-	u->divisor_low = DIVISOR_RESET;
+	u->divisor[0] = DIVISOR_RESET;
 	vm_console_input(vm, uart_input_ready, u);
 	return vm_hook_io(vm, &hook);
 }

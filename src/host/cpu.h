@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * cpu.h: single instructions that C has no words for. APM vol. 3.
- */
+/* cpu.h: single instructions that C has no words for. APM vol. 3. */
 #ifndef HOST_CPU_H
 #define HOST_CPU_H
 

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * internal.h: what the files of host/ tell each other; what they offer to others is in host.h.
- */
+/* internal.h: what the files of host/ tell each other; what they offer to others is in host.h. */
 #ifndef HOST_INTERNAL_H
 #define HOST_INTERNAL_H
 

@@ -120,7 +120,7 @@ int memcmp(const void *a, const void *b, size_t n)
 	return 0;
 }
 
-/* ---- strings: strlen, strcmp, strncmp, strchr ------------------------------------------------ */
+/* ---- strings: strlen, strcmp, strchr ------------------------------------------------ */
 
 size_t strlen(const char *s)
 {
@@ -131,17 +131,11 @@ size_t strlen(const char *s)
 	return end - s;
 }
 
-int strncmp(const char *a, const char *b, size_t n)
-{
-	for (; n; n--, a++, b++)
-		if (*a != *b || !*a)
-			return (u8)*a - (u8)*b;
-	return 0;
-}
-
 int strcmp(const char *a, const char *b)
 {
-	return strncmp(a, b, SIZE_MAX);
+	for (; *a == *b && *a; a++, b++)
+		;
+	return (u8)*a - (u8)*b;
 }
 
 char *strchr(const char *s, int c)

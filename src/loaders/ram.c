@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * ram.c: guest RAM as the loaders see it: to write into, and to describe.
- */
+/* ram.c: guest RAM as the loaders see it: to write into, and to describe. */
 #include "lib/print.h"
 #include "loaders/loaders.h"
 #include "vmm/vm.h"

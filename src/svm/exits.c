@@ -66,10 +66,7 @@ static bool taken_from_pin(struct vcpu *vcpu, const struct event *event)
 	       (event->vector > 31 || (vcpu->offered == event->vector && !event->has_error));
 }
 
-/*
- * The exit cut an event's delivery short (APM vol. 2 §15.7.2): a fault on the guest's IDT, stack or
- * TSS.
- */
+/* A fault on the guest's IDT, stack or TSS cut an event's delivery short (APM vol. 2 §15.7.2). */
 static __slow void decode_interrupted(struct vcpu *vcpu, const struct vmcb *vmcb, struct exit *exit)
 {
 	vcpu->requests |= REQUEST_IRQ;

@@ -76,10 +76,7 @@ void svm_get_seg(struct vcpu *vcpu, enum seg seg, struct segment *out)
 	*out = *seg_at(vcpu, seg);
 }
 
-/*
- * The privilege level has a byte of its own, and processors differ in whether they believe it or
- * SS.DPL: keep both equal.
- */
+/* CPL has a byte of its own, and processors differ in which they believe, it or SS.DPL: keep both. */
 void svm_set_seg(struct vcpu *vcpu, enum seg seg, const struct segment *in)
 {
 	*seg_at(vcpu, seg) = *in;

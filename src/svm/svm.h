@@ -34,9 +34,11 @@ struct svm_vcpu {
 	struct paging_regs seen;
 };
 
-/* I/O and MSR permission maps, one set a VM (permission.c). */
+/* I/O and MSR permission maps, one set a VM (permission.c); on page boundaries, as kalloc() is. */
+#define IOPM_SIZE  (3 * PAGE_SIZE)
+#define MSRPM_SIZE (2 * PAGE_SIZE)
 struct svm_vm {
-	u8 *iopm, *msrpm;
+	u8 iopm[IOPM_SIZE], msrpm[MSRPM_SIZE];
 };
 
 static inline struct svm_vcpu *svm_of(struct vcpu *vcpu)

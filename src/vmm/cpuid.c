@@ -185,8 +185,7 @@ static bool hooked(const struct vm *vm, u32 leaf)
 
 /*
  * Most leaves change only with CR4, whose writes exit. So they are worked out then: on a machine
- * that is itself virtual, each CPUID of ours is an exit to whoever runs us. Not those with
- * subleaves.
+ * that is itself virtual, each CPUID of ours is an exit to whoever runs us. Not with subleaves.
  */
 #define HAVE_SUBLEAVES (BIT(4) | BIT(7) | BIT(0xd))
 

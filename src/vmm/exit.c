@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * exit.c: the one exit switch. Every reason for which a guest can stop is here, with who deals with
- * it.
+ * exit.c: the one exit switch: every reason for which a guest can stop, and who deals with it.
  */
 #include "lib/lab.h"
 #include "vmm/vcpu.h"

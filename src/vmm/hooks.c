@@ -1,24 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * hooks.c: registering hooks, and finding the one for a port.
- */
+/* hooks.c: registering hooks, and finding the one for a port. */
 #include "vmm/hooks.h"
 #include "vmm/vm.h"
-
-#define PORTS 65536
-
-int hooks_create(struct vm *vm)
-{
-	vm->hooks.io_index = pages_alloc_zero(PORTS, PAGE_SIZE);
-	return vm->hooks.io_index ? 0 : -ENOMEM;
-}
-
-void hooks_destroy(struct vm *vm)
-{
-	if (vm->hooks.io_index)
-		pages_free(ptr_hpa(vm->hooks.io_index), PORTS, false);
-	vm->hooks.io_index = NULL;
-}
 
 int vm_hook_io(struct vm *vm, const struct io_hook *hook)
 {

@@ -96,7 +96,7 @@ int vm_hook_exit(struct vm *vm, const struct exit_hook *hook);
 
 /* All hooks of a VM. Ports are one table look-up: io_index[port] is 1 + a place in io[], or 0. */
 struct hooks {
-	u8 *io_index; /* 65536 entries */
+	u8 io_index[65536];
 	struct io_hook io[IO_HOOKS];
 	struct msr_hook msr[MSR_HOOKS];
 	struct cpuid_hook cpuid[CPUID_HOOKS];
@@ -105,8 +105,5 @@ struct hooks {
 	u32 exit_kinds; /* bit n: exits of kind n are hooked */
 	struct exit_hook exit[EXIT_KIND_COUNT];
 };
-
-int hooks_create(struct vm *vm);
-void hooks_destroy(struct vm *vm);
 
 #endif

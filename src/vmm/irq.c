@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * irq.c: external interrupts: the lines between devices and controller, and the pin of the guest's
- * processor.
+ * irq.c: external interrupts: the lines from devices to their controller, and the processor's pin.
  *
  * An interrupt may have to wait for the guest's IF, so it is not injected but stands on a virtual
  * INTR pin:

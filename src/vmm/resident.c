@@ -23,14 +23,14 @@
 #define XCR0_X87     1
 
 struct resident {
-	void *area; /* XSAVE or FXSAVE format */
 	u64 xcr0, dr[4], tsc_aux;
+	u8 area[] __aligned(64); /* XSAVE or FXSAVE format */
 };
 
 static struct {
 	bool known, xsave, rdtscp;
 	u64 features; /* all that XCR0 may name */
-	u64 bytes;    /* of the area, whole pages */
+	u64 bytes;    /* of a struct resident with its area */
 } machine;
 
 static struct vcpu *holder; /* whose state the processor holds */
@@ -45,24 +45,20 @@ static void know_machine(void)
 	machine.rdtscp = cpuid(EXT_FEATURES, 0).edx & EDX_RDTSCP;
 	machine.xsave = cpuid(1, 0).ecx & ECX_XSAVE;
 	machine.features = (u64)r.edx << 32 | r.eax;
-	machine.bytes = align_up(machine.xsave ? r.ecx : FXSAVE_BYTES, PAGE_SIZE);
+	machine.bytes = sizeof(struct resident) + (machine.xsave ? r.ecx : FXSAVE_BYTES);
 }
 
 int resident_create(struct vcpu *vcpu)
 {
-	struct resident *r = kalloc(sizeof(*r));
-	u8 *area;
+	struct resident *r;
 
 	know_machine();
+	r = vcpu->resident = kalloc(machine.bytes);
 	if (!r)
 		return -ENOMEM;
-	vcpu->resident = r;
-	area = r->area = pages_alloc_zero(machine.bytes, PAGE_SIZE);
-	if (!area)
-		return -ENOMEM;
 	/* As after reset. For XSAVE, an empty header means "all in its initial state". */
-	*(u16 *)area = FCW_RESET;
-	*(u32 *)(area + MXCSR_OFFSET) = MXCSR_RESET;
+	*(u16 *)r->area = FCW_RESET;
+	*(u32 *)(r->area + MXCSR_OFFSET) = MXCSR_RESET;
 	r->xcr0 = XCR0_X87;
 	if (machine.rdtscp)
 		cpu->pass_msr(vcpu->vm, MSR_TSC_AUX, true, true);
@@ -71,16 +67,9 @@ int resident_create(struct vcpu *vcpu)
 
 void resident_destroy(struct vcpu *vcpu)
 {
-	struct resident *r = vcpu->resident;
-
 	if (holder == vcpu)
 		holder = NULL;
-	if (!r)
-		return;
-	if (r->area)
-		pages_free(ptr_hpa(r->area), machine.bytes, true);
-	kfree(r, sizeof(*r));
-	vcpu->resident = NULL;
+	kfree(vcpu->resident, machine.bytes);
 }
 
 static void save(struct resident *r)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * timer.h: things that must happen at a time. Tickless: the machine's timer is armed for the
- * earliest deadline only, and nothing at all happens in between. Times are host_now()'s
- * nanoseconds.
+ * earliest deadline only, and nothing happens in between. Times are host_now()'s nanoseconds.
  */
 #ifndef VMM_TIMER_H
 #define VMM_TIMER_H

@@ -5,7 +5,7 @@
 
 int trace_create(struct vm *vm)
 {
-	vm->trace = pages_alloc_zero(sizeof(*vm->trace), PAGE_SIZE);
+	vm->trace = kalloc(sizeof(*vm->trace));
 	if (!vm->trace)
 		return -ENOMEM;
 	vm->trace->start = vm->trace->left = rdtsc();
@@ -15,9 +15,7 @@ int trace_create(struct vm *vm)
 
 void trace_destroy(struct vm *vm)
 {
-	if (vm->trace)
-		pages_free(ptr_hpa(vm->trace), sizeof(*vm->trace), false);
-	vm->trace = NULL;
+	kfree(vm->trace, sizeof(*vm->trace));
 }
 
 static u64 total(const struct trace *t)

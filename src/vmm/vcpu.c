@@ -28,10 +28,7 @@ int vcpu_create(struct vm *vm)
 	if (vm->config->trap_cr)
 		trap_control_registers(vcpu);
 	cpuid_refresh(vcpu);
-	err = resident_create(vcpu);
-	if (err)
-		return err;
-	return vm->paging->vcpu_create(vcpu);
+	return resident_create(vcpu) ?: vm->paging->vcpu_create(vcpu);
 }
 
 void vcpu_destroy(struct vm *vm)

@@ -2,7 +2,7 @@
 /*
  * vm.c: building a virtual machine from its configuration, and taking it apart.
  *
- * The order: memory, hooks, devices (they may hook memory), the processor, paging (which translates
+ * The order: memory, devices (they may hook memory), the processor, paging (which translates
  * the memory map as it now is), and at last the guest's files.
  */
 #include "lib/print.h"
@@ -133,7 +133,7 @@ static int load(struct vm *vm)
 
 static int build(struct vm *vm)
 {
-	return choose_paging(vm) ?: memory_create(vm, vm->config->mem) ?: hooks_create(vm) ?:
+	return choose_paging(vm) ?: memory_create(vm, vm->config->mem) ?:
 	       create_devices(vm) ?: cpu->vm_create(vm) ?: vm->paging->vm_create(vm) ?:
 	       vcpu_create(vm) ?: trace_create(vm) ?: load(vm);
 }
@@ -171,7 +171,6 @@ void vm_destroy(struct vm *vm)
 	if (vm->cpu_state)
 		cpu->vm_destroy(vm);
 	destroy_devices(vm);
-	hooks_destroy(vm);
 	memory_destroy(vm);
 	kfree(vm, sizeof(*vm));
 }

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * vm.h: a virtual machine and its virtual CPUs.
- */
+/* vm.h: a virtual machine and its virtual CPUs. */
 #ifndef VMM_VM_H
 #define VMM_VM_H
 

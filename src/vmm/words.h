@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * words.h: cutting a line of text into words, without copying it.
- */
+/* words.h: cutting a line of text into words, without copying it. */
 #ifndef VMM_WORDS_H
 #define VMM_WORDS_H
 

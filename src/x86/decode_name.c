@@ -12,10 +12,7 @@
 
 /* ---- tables: an opcode's name, or the group in which ModRM's reg field has the last word ----- */
 
-/*
- * What is special about an instruction: it is a group, where ModRM's reg field decides, or it has
- * its own mind about its operands.
- */
+/* Special: a group, where ModRM's reg field decides; or it has its own mind about its operands. */
 /* clang-format off */
 enum special {
 	PLAIN,
