@@ -41,8 +41,6 @@ static int read_groups(struct word all, unsigned fields, struct preset *out)
 	return n % fields ? -EINVAL : (int)(n / fields);
 }
 
-/* ---- what the guest sees --------------------------------------------------------------------- */
-
 static void preset_cpuid(struct vcpu *vcpu, u32 leaf, u32 subleaf, struct cpuid_regs *regs,
 			 void *opaque)
 {
@@ -82,8 +80,6 @@ static void preset_out(void *opaque, u16 port, int size, u32 value)
 
 	p->value[1] = (p->value[1] & ~mask) | ((u64)value << shift & mask);
 }
-
-/* ---- setting up ------------------------------------------------------------------------------ */
 
 static int add_cpuid(struct vm *vm, struct preset *p)
 {

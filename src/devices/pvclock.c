@@ -71,8 +71,6 @@ struct pvclock {
 	u64 wall_clock_msr, system_time_msr; /* as written */
 };
 
-/* ---- from ticks to nanoseconds --------------------------------------------------------------- */
-
 /*
  * ns per tick is 10^6 / kHz. As 0.mul * 2^shift, with the top bit of mul set so that no digit of
  * the 32 is wasted: double or halve the numerator until the quotient is between a half and one.
@@ -87,8 +85,6 @@ static void set_rate(struct pvclock *pv, u64 khz)
 		ns *= 2;
 	pv->mul = (ns << 32) / khz;
 }
-
-/* ---- the structures in the guest's memory ---------------------------------------------------- */
 
 /* @version is odd from here to end_change(). Another CPU may be reading: the order matters. */
 static void begin_change(u32 *version)
@@ -146,8 +142,6 @@ static int write_system_time(struct pvclock *pv, struct vcpu *vcpu, u64 value)
 	end_change(&s->version);
 	return 0;
 }
-
-/* ---- hooks ----------------------------------------------------------------------------------- */
 
 static int pvclock_read(struct vcpu *vcpu, u32 msr, u64 *value, void *opaque)
 {

@@ -14,12 +14,10 @@
 #include "lib/types.h"
 
 /* ---- panic (report.c) ------------------------------------------------------------------ */
-
 /** panic() - Casita itself is broken: say why, print a backtrace with symbols, stop the machine. */
 _Noreturn void panic(const char *fmt, ...) __printf(1, 2);
 
 /* ---- physical pages (pages.c) ---------------------------------------------------------- */
-
 static inline void *hpa_ptr(hpa_t p)
 {
 	return (void *)(uintptr_t)p.a;
@@ -61,7 +59,6 @@ void *kalloc(size_t bytes);
 void kfree(void *p, size_t bytes);
 
 /* ---- boot information (boot_info.c) ------------------------------------------------------ */
-
 /* A file that the loader put into memory, with the words after it. */
 struct boot_module {
 	const void *data;
@@ -75,7 +72,6 @@ const char *boot_cmdline(void);
 const struct boot_module *boot_modules(unsigned *count);
 
 /* ---- time (time.c) --------------------------------------------------------------------- */
-
 /** host_now() - nanoseconds since Casita started, from the time stamp counter. */
 u64 host_now(void);
 /** host_tsc_khz() - the time stamp counter's rate in kHz, measured against the PIT at boot. */
@@ -85,9 +81,8 @@ u64 host_rtc(void);
 
 /**
  * host_timer_set() - arm this CPU's one-shot timer interrupt (tickless: there is no periodic one).
- * @when: host_now() time of the interrupt; HOST_TIMER_NEVER disarms it. A time that is past, or
- * nearer than the timer can do, interrupts at once. Further off than the timer reaches, it
- * interrupts early, and the caller arms it again.
+ * @when: host_now() time; HOST_TIMER_NEVER disarms it. A time that is past interrupts at once; one
+ * that is out of the timer's reach interrupts early, and the caller arms it again.
  */
 void host_timer_set(u64 when);
 #define HOST_TIMER_NEVER UINT64_MAX
@@ -102,14 +97,12 @@ void host_idle(void);
 void host_take_interrupts(void);
 
 /* ---- console (console.c) ------------------------------------------------------------------ */
-
 /** console_write() - write bytes to the serial line, as they are. */
 void console_write(const char *text, size_t n);
 /** console_read() - the next byte that was typed, or -1. Filled by the UART's interrupt. */
 int console_read(void);
 
 /* ---- the way up, and the end (main.c) ------------------------------------------------------- */
-
 /**
  * casita_main() - what the machine is for, in src/main.c: the one call from here upwards, made when
  * everything on this page works. Return: the status for host_exit().

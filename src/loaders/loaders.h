@@ -39,7 +39,6 @@ struct vm_file;
 #define LOADER_LIMIT	  (4 * GIB)
 
 /* ---- files and guest memory (ram.c) -------------------------------------------------- */
-
 /** bad_kernel() - vm_fail() with a sentence about the kernel's file, behind its name; -ENOEXEC. */
 int bad_kernel(struct vm *vm, const char *fmt, ...) __printf(2, 3);
 
@@ -85,7 +84,6 @@ _Static_assert(sizeof(struct ram_range) == 20, "ACPI, int 15h E820");
 unsigned ram_map(const struct vm *vm, struct ram_range *ranges);
 
 /* ---- ELF files (elf.c) --------------------------------------------------------------- */
-
 /* A kernel in guest RAM: where it starts, and where it ends, bss included. */
 struct image {
 	u64 entry, end;
@@ -105,7 +103,6 @@ bool elf_probe(const struct vm_file *file);
 int elf_load(struct vm *vm, struct image *out);
 
 /* ---- how a guest starts (start.c) ---------------------------------------------------- */
-
 /* Selectors of the GDT that we leave to the guest: those of GRUB, and Linux's __BOOT_CS, _DS. */
 #define START_CS	  0x10
 #define START_DS	  0x18

@@ -15,7 +15,6 @@ struct vm;
 struct vcpu;
 
 /* ---- ports ---------------------------------------------------------------------------------- */
-
 /*
  * Callbacks of a range of ports. @size is 1, 2 or 4 bytes. An access wider than @width is split
  * into accesses to consecutive ports, low byte first, as the ISA bus does for an 8-bit card. A
@@ -38,7 +37,6 @@ u32 vm_in(struct vm *vm, u16 port, int size);
 void vm_out(struct vm *vm, u16 port, int size, u32 value);
 
 /* ---- model-specific registers --------------------------------------------------------------- */
-
 /* @read, @write return 0, or -EPERM to raise #GP. A missing callback raises #GP. */
 struct msr_hook {
 	u32 first, last;
@@ -51,7 +49,6 @@ struct msr_hook {
 int vm_hook_msr(struct vm *vm, const struct msr_hook *hook);
 
 /* ---- CPUID ---------------------------------------------------------------------------------- */
-
 /* @fn is given what the guest would see without it, and changes that. */
 struct cpuid_hook {
 	u32 first, last; /* leaves */
@@ -63,7 +60,6 @@ struct cpuid_hook {
 int vm_hook_cpuid(struct vm *vm, const struct cpuid_hook *hook);
 
 /* ---- hypercalls ----------------------------------------------------------------------------- */
-
 /* RAX = number, arguments RBX, RCX, RDX, RSI; result (negative: an errno) in RAX. hypercall.c. */
 struct hypercall_hook {
 	u64 number;
@@ -75,7 +71,6 @@ struct hypercall_hook {
 int vm_hook_hypercall(struct vm *vm, const struct hypercall_hook *hook);
 
 /* ---- exits ---------------------------------------------------------------------------------- */
-
 /*
  * Sees every exit of one kind before the monitor does. Return: 1, handled, the guest goes on;
  * 0, the monitor shall handle it; negative errno, the VM stops.

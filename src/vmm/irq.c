@@ -18,8 +18,6 @@
 #include "vmm/timer.h"
 #include "vmm/vm.h"
 
-/* ---- lines ----------------------------------------------------------------------------------- */
-
 void vm_set_irq_chip(struct vm *vm, const struct irq_chip *chip)
 {
 	vm->irq.chip = *chip;
@@ -46,8 +44,6 @@ void vm_set_intr(struct vm *vm, bool level)
 	if (vm->vcpu) /* a device may raise a line while it is being made */
 		vm->vcpu->requests |= REQUEST_IRQ;
 }
-
-/* ---- the pin --------------------------------------------------------------------------------- */
 
 /*
  * In the shadow after STI or MOV SS nothing is offered: the guest runs on, and we come back soon. A
@@ -106,9 +102,9 @@ __slow void irq_account(struct vcpu *vcpu, const struct exit *exit)
 	if (exit->interrupted.is_irq) {
 		vcpu->redeliver = exit->interrupted.event.vector;
 		vcpu->requests |= REQUEST_IRQ;
-	}
-	if (!exit->interrupted.is_irq && !repeats_itself(&exit->interrupted.event))
+	} else if (!repeats_itself(&exit->interrupted.event)) {
 		cpu->inject(vcpu, &exit->interrupted.event);
+	}
 }
 
 bool vcpu_can_wake(struct vcpu *vcpu)

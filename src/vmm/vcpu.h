@@ -10,12 +10,10 @@
 #include "x86/decode.h"
 
 /* ---- vcpu.c ------------------------------------------------------------------------------- */
-
 int vcpu_create(struct vm *vm);
 void vcpu_destroy(struct vm *vm);
 
 /* ---- inject.c -------------------------------------------------------------------------------- */
-
 /**
  * vcpu_exception() - raise an exception, VEC_*, at the guest's present instruction. @error is
  * ignored for vectors that have none. If another is waiting to be delivered, the two become a
@@ -31,14 +29,12 @@ void vcpu_page_fault(struct vcpu *vcpu, gva_t gva, u32 error);
 int vcpu_single_step(struct vcpu *vcpu);
 
 /* ---- segment.c ---------------------------------------------------------------------------- */
-
 /** vcpu_code_size() - is the guest running 16, 32 or 64-bit code? */
 enum code_size vcpu_code_size(struct vcpu *vcpu);
 /** vcpu_linear() - segment and offset to a linear address (APM vol. 2 §4.5.3 for 64-bit code). */
 gva_t vcpu_linear(struct vcpu *vcpu, enum seg seg, u64 offset);
 
 /* ---- translate.c ------------------------------------------------------------------------------- */
-
 #ifdef CONFIG_WALK
 /**
  * vcpu_translate() - what a guest virtual address means, by the guest's page tables. @access: WALK_*
@@ -83,7 +79,6 @@ static inline int vcpu_invlpg_exit(struct vcpu *vcpu, const struct exit *exit)
 #endif
 
 /* ---- fetch.c --------------------------------------------------------------------------------- */
-
 /**
  * vcpu_insn() - read and decode the instruction that exited.
  * Return: 0; -EAGAIN: it could not be fetched, and the guest has been given the fault; another
@@ -125,7 +120,6 @@ void vcpu_ram_written(struct vm *vm, gpa_t gpa);
 u64 vcpu_wrap(u64 rip, enum code_size code);
 
 /* ---- handlers, each 0 or a negative errno that stops the VM ------------------------------- */
-
 int vcpu_cpuid_exit(struct vcpu *vcpu, const struct exit *exit);     /* cpuid.c */
 int vcpu_io_exit(struct vcpu *vcpu, const struct exit *exit);	     /* io.c */
 int vcpu_msr_exit(struct vcpu *vcpu, const struct exit *exit);	     /* msr.c */
@@ -156,21 +150,18 @@ static inline void cpuid_refresh(struct vcpu *vcpu)
 struct cpuid_regs vcpu_cpuid(struct vcpu *vcpu, u32 leaf, u32 subleaf);
 
 /* ---- resident.c: state that stays in the processor between exits -------------------------- */
-
 int resident_create(struct vcpu *vcpu);
 void resident_destroy(struct vcpu *vcpu);
 /** resident_load() - see that the processor holds this virtual CPU's FPU, debug registers, …. */
 void resident_load(struct vcpu *vcpu);
 
 /* ---- run.c -------------------------------------------------------------------------------- */
-
 /** vmm_init() - choose and turn on a back end. Return: 0, or a negative errno, having said why. */
 int vmm_init(void);
 /** vmm_run() - run VMs, in turns, until all have stopped. */
 void vmm_run(struct vm **vms, unsigned count);
 
 /* ---- report.c ----------------------------------------------------------------------------- */
-
 /** report_stop() - say how a VM ended, with its registers if it was a fault. */
 void report_stop(struct vm *vm);
 /** report_registers() - a page of registers, and the bytes at RIP. */

@@ -106,7 +106,6 @@ void vm_stop(struct vm *vm, enum vm_state why);
 int vm_fail(struct vm *vm, int error, const char *fmt, ...) __printf(3, 4);
 
 /* ---- the console of a VM --------------------------------------------------------------------- */
-
 /** vm_console_write() - a byte that the guest sent to its console. */
 void vm_console_write(struct vm *vm, u8 byte);
 /** vm_console_read() - the next byte typed for this VM, or -1. */
@@ -124,7 +123,6 @@ void vm_console_poll(void);
 void vm_console_end(struct vm *vm);
 
 /* ---- memory --------------------------------------------------------------------------------- */
-
 /** vm_ptr() - host pointer to guest RAM; NULL if not all @size bytes are RAM of one region. */
 static inline void *vm_ptr(const struct vm *vm, gpa_t gpa, u64 size)
 {
@@ -137,7 +135,6 @@ static inline void *vm_ptr(const struct vm *vm, gpa_t gpa, u64 size)
 }
 
 /* ---- registers ------------------------------------------------------------------------------- */
-
 static inline u64 vcpu_get(struct vcpu *vcpu, enum vreg reg)
 {
 	return cpu->get(vcpu, reg);

@@ -10,7 +10,6 @@
 #include "x86/decode.h"
 
 /* ---- what follows an opcode, one byte of attributes for each ------------------------------ */
-
 #define ATTR_KIND  0x0f /* enum insn_kind */
 #define ATTR_MODRM 0x10
 #define ATTR_RULE  0x20 /* whether it exists depends on the ModRM byte too: insn_rule() */
@@ -39,7 +38,6 @@ extern const u8 insn_attr_one[256]; /* the one-byte map */
 extern const u8 insn_attr_0f[256];  /* the 0F map, also for VEX and EVEX */
 
 /* ---- which opcodes exist ----------------------------------------------------------------- */
-
 /*
  * With which mandatory prefix an opcode exists: a set of these. The same bytes 0F 58 are four
  * different instructions (ADDPS, ADDPD, ADDSS, ADDSD) by the prefix before them.
@@ -75,7 +73,6 @@ static inline unsigned insn_prefixes(enum insn_table table, u8 opcode)
 unsigned insn_rule(enum insn_map map, u8 opcode, u8 modrm, enum code_size code);
 
 /* ---- reading bytes ------------------------------------------------------------------------ */
-
 struct reader {
 	const u8 *at, *end;
 	struct insn *insn;
@@ -120,7 +117,6 @@ int insn_read_modrm(struct reader *r, unsigned attr);
 int insn_read_immediate(struct reader *r, unsigned kind);
 
 /* ---- names (decode_name.c) ---------------------------------------------------------------- */
-
 /*
  * insn_name() - set the op and form of a legacy instruction, and correct its operand sizes; @with
  * is the mandatory prefix. Return: 0, or -EINVAL if it does not exist after all: there is no such

@@ -60,21 +60,11 @@ static void set_reg(struct work *w, unsigned reg, unsigned size, u64 value)
 static u64 flags_of(u64 result, u64 carry, u64 overflow, unsigned size)
 {
 	unsigned high = size * 8 - 1;
-	u64 flags = 0;
 
-	if (carry >> high & 1)
-		flags |= RFLAGS_CF;
-	if (!__builtin_parity((u8)result))
-		flags |= RFLAGS_PF;
-	if (carry & 8)
-		flags |= RFLAGS_AF;
-	if (!cut(result, size))
-		flags |= RFLAGS_ZF;
-	if (result >> high & 1)
-		flags |= RFLAGS_SF;
-	if (overflow >> high & 1)
-		flags |= RFLAGS_OF;
-	return flags;
+	return (carry >> high & 1 ? RFLAGS_CF : 0) |
+	       (__builtin_parity((u8)result) ? 0 : RFLAGS_PF) | (carry & 8 ? RFLAGS_AF : 0) |
+	       (cut(result, size) ? 0 : RFLAGS_ZF) | (result >> high & 1 ? RFLAGS_SF : 0) |
+	       (overflow >> high & 1 ? RFLAGS_OF : 0);
 }
 
 /*
@@ -87,26 +77,17 @@ static u64 compute(enum insn_op op, u64 a, u64 b, unsigned size, u64 *flags)
 	u64 carry_in = op == OP_ADC || op == OP_SBB ? *flags & RFLAGS_CF : 0;
 	u64 r, carry = 0, overflow = 0, changed = ARITHMETIC_FLAGS;
 
-	switch (op) {
-	case OP_ADD:
-	case OP_ADC:
-	case OP_XADD:
-	case OP_INC:
+	if (op == OP_OR) {
+		r = a | b;
+	} else if (op == OP_AND || op == OP_TEST) {
+		r = a & b;
+	} else if (op == OP_XOR) {
+		r = a ^ b;
+	} else if (op == OP_ADD || op == OP_ADC || op == OP_XADD || op == OP_INC) {
 		r = a + b + carry_in;
 		carry = (a & b) | ((a | b) & ~r); /* what each bit carries into the next */
 		overflow = (a ^ r) & (b ^ r);
-		break;
-	case OP_OR:
-		r = a | b;
-		break;
-	case OP_AND:
-	case OP_TEST:
-		r = a & b;
-		break;
-	case OP_XOR:
-		r = a ^ b;
-		break;
-	default:
+	} else {
 		r = a - b - carry_in;
 		carry = (~a & b) | ((~a | b) & r); /* borrows */
 		overflow = (a ^ b) & (a ^ r);
@@ -150,14 +131,9 @@ static u64 other_operand(const struct work *w)
 {
 	const struct insn *insn = w->insn;
 
-	switch (insn->form) {
-	case FORM_RM_IMM:
+	if (insn->form == FORM_RM_IMM)
 		return cut(insn->imm, insn->opsize);
-	case FORM_MOFFS_ACC:
-		return get_reg(w, GPR_RAX, insn->opsize);
-	default:
-		return get_reg(w, insn->reg, insn->opsize);
-	}
+	return get_reg(w, insn->form == FORM_MOFFS_ACC ? GPR_RAX : insn->reg, insn->opsize);
 }
 
 /* ---- instructions: moves, and those that read, compute and write ----------------------------- */
@@ -206,26 +182,23 @@ static u64 result_of(const struct work *w, u64 memory, u64 other, u64 *flags)
 	enum insn_op op = w->insn->op;
 	unsigned size = w->insn->opsize;
 
-	switch (op) {
-	case OP_XCHG:
+	if (op == OP_XCHG)
 		return other;
-	case OP_NOT:
+	if (op == OP_NOT)
 		return ~memory;
-	case OP_NEG:
+	if (op == OP_NEG)
 		return compute(op, 0, memory, size, flags);
-	case OP_INC:
-	case OP_DEC:
+	if (op == OP_INC || op == OP_DEC)
 		return compute(op, memory, 1, size, flags);
-	case OP_BT ... OP_BTC:
+	if (op >= OP_BT && op <= OP_BTC)
 		return compute_bit(op, memory, other, size, flags);
-	case OP_CMPXCHG: /* it writes in any case: what was there, if that is not what it expected */
+	if (op == OP_CMPXCHG) { /* it writes in any case: what was there, if not the expected */
 		compute(op, get_reg(w, GPR_RAX, size), memory, size, flags);
 		return *flags & RFLAGS_ZF ? other : memory;
-	default:
-		if (w->insn->form == FORM_REG_RM)
-			return compute(op, other, memory, size, flags);
-		return compute(op, memory, other, size, flags);
 	}
+	if (w->insn->form == FORM_REG_RM)
+		return compute(op, other, memory, size, flags);
+	return compute(op, memory, other, size, flags);
 }
 
 /* Read the operand in memory, compute, write it back, and change registers when all went well. */
@@ -308,31 +281,21 @@ static int string_once(struct work *w)
 	return 0;
 }
 
-/* Does REPE or REPNE end the loop, after a comparison? */
-static bool found(const struct work *w)
-{
-	bool equal = w->regs->rflags & RFLAGS_ZF;
-
-	return compares(w->insn) && equal == w->insn->repne;
-}
-
 static int string(struct work *w)
 {
 	const struct insn *insn = w->insn;
-	int err;
 
 	if (!insn->rep && !insn->repne)
 		return string_once(w);
 	for (int n = 0; n < EMULATE_REP_MAX; n++) {
 		u64 count = get_reg(w, GPR_RCX, insn->addrsize);
+		int err = count ? string_once(w) : 0;
 
-		if (!count)
-			return 0;
-		err = string_once(w);
-		if (err)
+		if (err || !count)
 			return err;
 		set_reg(w, GPR_RCX, insn->addrsize, count - 1);
-		if (found(w))
+		/* REPE and REPNE also end by what a comparison says */
+		if (compares(insn) && !!(w->regs->rflags & RFLAGS_ZF) == insn->repne)
 			return 0;
 	}
 	return get_reg(w, GPR_RCX, insn->addrsize) ? EMULATE_AGAIN : 0;
