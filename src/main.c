@@ -56,16 +56,11 @@ static u8 read_cmdline(void)
 
 static u8 status_of(const struct vm *vm)
 {
-	switch (vm->state) {
-	case VM_EXITED:
+	if (vm->state == VM_EXITED)
 		return vm->status;
-	case VM_FAILED:
+	if (vm->state == VM_FAILED)
 		return STATUS_FAILED;
-	case VM_SHUTDOWN:
-		return STATUS_SHUTDOWN;
-	default:
-		return 0;
-	}
+	return vm->state == VM_SHUTDOWN ? STATUS_SHUTDOWN : 0;
 }
 
 /*

@@ -313,14 +313,12 @@ static void counter_latch(struct counter *c, s64 now)
 
 static void counter_latch_status(struct counter *c, s64 now)
 {
-	if (c->status_latched)
-		return;
+	bool null = c->null || (c->counting && now < c->start);
+
+	if (!c->status_latched)
+		c->status = c->control | (null ? STATUS_NULL : 0) |
+			    (counter_out(c, now) ? STATUS_OUT : 0);
 	c->status_latched = true;
-	c->status = c->control;
-	if (c->null || (c->counting && now < c->start))
-		c->status |= STATUS_NULL;
-	if (counter_out(c, now))
-		c->status |= STATUS_OUT;
 }
 
 static void counter_gate(struct counter *c, bool gate, s64 now)
@@ -438,13 +436,10 @@ static void pit_out(void *opaque, u16 port, int size, u32 value)
 
 static u32 read_speaker(const struct pit *pit, s64 now)
 {
-	u32 value = pit->speaker;
+	bool out = counter_out(&pit->counters[SPEAKER_COUNTER], now);
 
-	if (now / REFRESH_CLOCKS % 2)
-		value |= SPEAKER_REFRESH;
-	if (counter_out(&pit->counters[SPEAKER_COUNTER], now))
-		value |= SPEAKER_OUT;
-	return value;
+	return pit->speaker | (now / REFRESH_CLOCKS % 2 ? SPEAKER_REFRESH : 0) |
+	       (out ? SPEAKER_OUT : 0);
 }
 
 static u32 pit_in(void *opaque, u16 port, int size)

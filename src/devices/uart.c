@@ -225,10 +225,7 @@ static u8 uart_read_lsr(struct uart *u)
 		u->polls++;
 	else if (!u->count)
 		uart_pull(u, 1);
-	if (u->count)
-		value |= LSR_READY;
-	if (u->overrun)
-		value |= LSR_OVERRUN;
+	value |= (u->count ? LSR_READY : 0) | (u->overrun ? LSR_OVERRUN : 0);
 	u->overrun = false;
 	return value;
 }

@@ -89,10 +89,8 @@ static struct counters measure(void)
 	b = read_counters();
 
 	ticks = a.pit - b.pit;
-	return (struct counters){
-		.tsc = (b.tsc - a.tsc) * PIT_HZ / ticks,
-		.lapic = (u64)(a.lapic - b.lapic) * PIT_HZ / ticks,
-	};
+	return (struct counters){(b.tsc - a.tsc) * PIT_HZ / ticks,
+				 (u64)(a.lapic - b.lapic) * PIT_HZ / ticks, 0};
 }
 
 static bool agree(u64 a, u64 b)

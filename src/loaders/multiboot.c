@@ -24,6 +24,7 @@
  * them; QEMU puts them behind the kernel as well.
  */
 #include "host/multiboot.h"
+#include "lib/print.h"
 #include "loaders/loaders.h"
 #include "vmm/loader.h"
 #include "vmm/vm.h"
@@ -192,15 +193,9 @@ static u64 cmdline_size(const struct vm_file *file)
 static u32 put_string(struct writer *w, const char *first, const char *second)
 {
 	char *start = w->end;
-	size_t n = strlen(first);
+	size_t room = strlen(first) + 1 + strlen(second) + 1;
 
-	memcpy(w->end, first, n + 1);
-	if (*second) {
-		w->end[n++] = ' ';
-		memcpy(w->end + n, second, strlen(second) + 1);
-		n += strlen(second);
-	}
-	w->end += n + 1;
+	w->end += str_format(start, room, "%s%s%s", first, *second ? " " : "", second) + 1;
 	return guest_address(w, start);
 }
 

@@ -89,12 +89,8 @@ int svm_check_vmcb(const struct vmcb *vmcb, const struct svm_features *features,
 		     "nested paging is on, and the processor has none");
 		RULE(&c, vmcb->ncr3 & (above | (PAGE_SIZE - 1)), "15.25.4",
 		     "nCR3 has reserved bits set");
-		for (int i = 0; i < 8; i++) {
-			u8 type = vmcb->g_pat >> 8 * i;
-
-			RULE(&c, type > 7 || type == 2 || type == 3, "15.25.4",
-			     "G_PAT names a memory type that is none");
-		}
+		RULE(&c, !pat_valid(vmcb->g_pat), "15.25.4",
+		     "G_PAT names a memory type that is none");
 	}
 	check_event(&c, vmcb->event_inj);
 	return c.broken;

@@ -158,11 +158,6 @@ static int read_name(const struct request *r, enum key key, char *out, size_t si
 	return 0;
 }
 
-static int read_paging(const struct request *r, struct vm_config *out)
-{
-	return read_name(r, PAGING, out->paging, sizeof(out->paging));
-}
-
 /* at= and mode= are the flat loader's: they choose it, and are wrong with any other. */
 static int read_loader(const struct request *r, struct vm_config *out)
 {
@@ -237,7 +232,7 @@ static int add_vm(struct parse *p, const struct request *r)
 		.io = r->values[IO],
 		.kernel = r->file,
 	};
-	err = read_vm_name(r, config) ?: read_mem(r, config) ?: read_paging(r, config) ?:
+	err = read_vm_name(r, config) ?: read_mem(r, config) ?: read_name(r, PAGING, config->paging, sizeof(config->paging)) ?:
 	      read_loader(r, config) ?: read_at(r, config) ?: read_mode(r, config) ?:
 	      read_trap(r, config);
 	if (err)

@@ -28,8 +28,7 @@ struct io_hook {
 	void *opaque;
 };
 
-/** vm_hook_io() - Return: 0, -EINVAL for a bad range or width, -EEXIST if a port is taken, -ENOSPC.
- */
+/** vm_hook_io() - Return: 0, -EINVAL: a bad range or width, -EEXIST: a port is taken, -ENOSPC. */
 int vm_hook_io(struct vm *vm, const struct io_hook *hook);
 
 /** vm_in(), vm_out() - what the guest's IN and OUT do: find the hook, split if need be. */
@@ -37,7 +36,7 @@ u32 vm_in(struct vm *vm, u16 port, int size);
 void vm_out(struct vm *vm, u16 port, int size, u32 value);
 
 /* ---- model-specific registers --------------------------------------------------------------- */
-/* @read, @write return 0, or -EPERM to raise #GP. A missing callback raises #GP. */
+/* @read, @write return 0, or -EPERM to raise #GP, as a missing callback does. */
 struct msr_hook {
 	u32 first, last;
 	int (*read)(struct vcpu *vcpu, u32 msr, u64 *value, void *opaque);

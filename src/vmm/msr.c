@@ -78,17 +78,6 @@ static u64 *mtrr(struct vm *vm, u32 msr)
 	return NULL;
 }
 
-static bool pat_valid(u64 value)
-{
-	for (int i = 0; i < 8; i++) {
-		u8 type = value >> 8 * i;
-
-		if (type > 7 || type == 2 || type == 3)
-			return false;
-	}
-	return true;
-}
-
 /* ---- the table of the rest ------------------------------------------------------------------- */
 
 /* Read as this, and writes are lost: what systems look at and cope with finding nothing in. */

@@ -90,45 +90,33 @@ static int choose_paging(struct vm *vm)
 	return vm_fail(vm, -ENODEV, "no way to virtualize its memory: %s", why);
 }
 
-static const struct loader *find_loader(struct vm *vm)
+/* By the loader that was asked for by name, or the first that knows the file; or say which there are. */
+static int load(struct vm *vm)
 {
 	const char *wanted = vm->config->loader;
-	const struct loader *const *it;
-
-	set_for_each (loaders, it)
-		if (wanted[0] ? !strcmp(wanted, (*it)->name) : (*it)->probe(&vm->config->kernel))
-			return *it;
-	return NULL;
-}
-
-/* No loader: say which there are, because one may have been left out of this Casita. */
-static int no_loader(struct vm *vm)
-{
 	const struct loader *const *it;
 	char names[64] = "";
 	size_t n = 0;
 
-	set_for_each (loaders, it)
+	set_for_each (loaders, it) {
+		if (wanted[0] ? !strcmp(wanted, (*it)->name) : (*it)->probe(&vm->config->kernel)) {
+			int err = (*it)->load(vm);
+
+			if (!err)
+				paging_registers_written(vm->vcpu, false);
+			return err;
+		}
 		if (n < sizeof(names))
 			n += str_format(names + n, sizeof(names) - n, " %s", (*it)->name);
-	if (vm->config->loader[0])
+	}
+	if (wanted[0])
 		return vm_fail(vm, -ENOSYS,
-			       "loader=%s: this Casita was built without it (it has:%s)",
-			       vm->config->loader, names[0] ? names : " none");
+			       "loader=%s: this Casita was built without it (it has:%s)", wanted,
+			       names[0] ? names : " none");
 	return vm_fail(vm, -ENOEXEC,
 		       "%s is no kernel that a loader here knows (they are:%s); for raw code say "
 		       "loader=flat at=ADDRESS mode=real|protected|long",
 		       vm->config->kernel.name, names[0] ? names : " none");
-}
-
-static int load(struct vm *vm)
-{
-	const struct loader *loader = find_loader(vm);
-	int err = loader ? loader->load(vm) : no_loader(vm);
-
-	if (!err)
-		paging_registers_written(vm->vcpu, false);
-	return err;
 }
 
 static int build(struct vm *vm)

@@ -92,6 +92,16 @@ enum seg { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR, SEG
 #define PAT_RESET      0x0007040600070406ull
 #define RFLAGS_RESET   RFLAGS_ONE
 
+/* Eight memory types, a byte each: 0 to 7, of which 2 and 3 are none (APM vol. 2 §7.8.1). */
+static inline bool pat_valid(u64 pat)
+{
+	bool valid = true;
+
+	for (int i = 0; i < 8; i++, pat >>= 8)
+		valid &= (pat & 0xff) <= 7 && (pat & 0xfe) != 2;
+	return valid;
+}
+
 /* Exception vectors (APM vol. 2 §8.2). */
 /* clang-format off */
 enum vector {
@@ -115,16 +125,11 @@ enum vector {
 /* Model-specific registers that we know by name (APM vol. 2 appendix A). */
 #define MSR_TSC		   0x10
 #define MSR_APIC_BASE	   0x1b
-#define MSR_SPEC_CTRL	   0x48
-#define MSR_PRED_CMD	   0x49
 #define MSR_BIOS_SIGN	   0x8b
 #define MSR_MTRR_CAP	   0xfe
-#define MSR_ARCH_CAPS	   0x10a
 #define MSR_SYSENTER_CS	   0x174
 #define MSR_SYSENTER_ESP   0x175
 #define MSR_SYSENTER_EIP   0x176
-#define MSR_MCG_CAP	   0x179
-#define MSR_MCG_STATUS	   0x17a
 #define MSR_MISC_ENABLE	   0x1a0
 #define MSR_DEBUGCTL	   0x1d9
 #define MSR_MTRR_PHYS_BASE 0x200 /* base and mask in turns, 0x200-0x20f */
