@@ -9,6 +9,7 @@
 
 #define EPERM	1  /* the guest may not do that: usually becomes #GP */
 #define ENOENT	2  /* no such thing */
+#define EIO	5  /* the device failed */
 #define E2BIG	7  /* longer than there is room for */
 #define ENOEXEC 8  /* not a kernel image that we know */
 #define EAGAIN	11 /* not now; try again after the next exit */
