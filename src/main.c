@@ -12,7 +12,6 @@
 #include "svm/detect.h"
 #include "vmx/detect.h"
 #if STAGE >= 1
-#include "lib/string.h"
 #include "vmm/trace.h"
 #include "vmm/vcpu.h"
 #endif
@@ -41,38 +40,27 @@ static bool want_exits;
 /* Return: 0, or the status to leave with. */
 static u8 read_cmdline(void)
 {
-	const char *word = boot_cmdline();
+	const char *at = boot_cmdline();
 
-	while (*word) {
-		size_t n = 0;
-
-		while (word[n] && word[n] != ' ')
-			n++;
-		if (n == 5 && !strncmp(word, "exits", n)) {
-			want_exits = true;
-		} else if (n) {
+	for (struct word w = word_next(&at); w.n; w = word_next(&at)) {
+		if (!word_is(w, "exits")) {
 			print("casita: \"%.*s\" on the command line is not known; there is: "
 			      "exits\n",
-			      (int)n, word);
+			      w.n, w.text);
 			return STATUS_BAD_CONFIG;
 		}
-		word += n + (word[n] == ' ');
+		want_exits = true;
 	}
 	return 0;
 }
 
 static u8 status_of(const struct vm *vm)
 {
-	switch (vm->state) {
-	case VM_EXITED:
+	if (vm->state == VM_EXITED)
 		return vm->status;
-	case VM_FAILED:
+	if (vm->state == VM_FAILED)
 		return STATUS_FAILED;
-	case VM_SHUTDOWN:
-		return STATUS_SHUTDOWN;
-	default:
-		return 0;
-	}
+	return vm->state == VM_SHUTDOWN ? STATUS_SHUTDOWN : 0;
 }
 
 /*

@@ -22,15 +22,14 @@
  *
  * How we emulate it. The clock is a number, nanoseconds since 1970 by the host's clock plus what
  * the guest has changed (@offset), and the calendar bytes are computed from it: years 1970 to 2500,
- * a date outside becomes the nearest inside. While the guest holds the calendar they are plain memory; when it lets go they become the new offset.
- * Register C is brought up to date when it is looked at; a timer is armed only for interrupts that
- * are enabled, and not while one is up that nobody has read. Daylight saving (B bit 0) and the
- * square wave (B bit 3) are bits without effect.
+ * a date outside becomes the nearest inside. While the guest holds the calendar they are plain
+ * memory; when it lets go they become the new offset. Register C is brought up to date when it is
+ * looked at; a timer is armed only for interrupts that are enabled, and not while one is up that
+ * nobody has read. Daylight saving (B bit 0) and the square wave (B bit 3) have no effect.
  *
  * Motorola MC146818 data sheet (ADI-856); the PC's bytes: IBM PC AT Technical Reference, 1-56.
  */
-#include "host/host.h"
-#include "lib/errno.h"
+#include "lib/calendar.h"
 #include "vmm/device.h"
 #include "vmm/timer.h"
 #include "vmm/vm.h"
@@ -61,7 +60,7 @@ enum { C_UPDATE = BIT(4), C_ALARM = BIT(5), C_PERIODIC = BIT(6), C_IRQ = BIT(7) 
 #define ANY	  (-1)
 
 enum { MINUTE = 60, HOUR = 3600, DAY = 86400 };
-enum { FIRST_YEAR = 1970, LAST_YEAR = 2500, MONTHS = 12, FEBRUARY = 2 };
+enum { FIRST_YEAR = 1970, LAST_YEAR = 2500, MONTHS = 12 };
 #define FIRST_WEEKDAY 4 /* 1970-01-01 was a Thursday; Sunday is 0 */
 
 #define SECOND	      1000000000ull
@@ -107,27 +106,6 @@ static unsigned decode_hour(const struct cmos *cmos, u8 byte)
 	return decode(cmos, byte & ~HOUR_PM) % 12 + (byte & HOUR_PM ? 12 : 0);
 }
 
-/* Leap days before a year, counted from the year 1. */
-static unsigned leap_days(unsigned year)
-{
-	year--;
-	return year / 4 - year / 100 + year / 400;
-}
-
-/* Days from 1970-01-01 to the first of a year. */
-static u64 days_before(unsigned year)
-{
-	return (year - FIRST_YEAR) * 365 + leap_days(year) - leap_days(FIRST_YEAR);
-}
-
-static unsigned days_of_month(unsigned year, unsigned month)
-{
-	static const u8 days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-	unsigned leap_day = leap_days(year + 1) - leap_days(year);
-
-	return days[month - 1] + (month == FEBRUARY ? leap_day : 0);
-}
-
 static void write_calendar(struct cmos *cmos, u64 seconds)
 {
 	u64 days = seconds / DAY;
@@ -139,12 +117,11 @@ static void write_calendar(struct cmos *cmos, u64 seconds)
 	bytes[REG_HOUR] = encode_hour(cmos, seconds % DAY / HOUR);
 	bytes[REG_WEEKDAY] = (days + FIRST_WEEKDAY) % 7 + 1;
 
-	while (year < LAST_YEAR && days >= days_before(year + 1))
+	while (year < LAST_YEAR && days >= days_to(year + 1, 1, 1))
 		year++;
-	days -= days_before(year);
-	for (; month < MONTHS && days >= days_of_month(year, month); month++)
-		days -= days_of_month(year, month);
-	bytes[REG_DAY] = encode(cmos, min(days, 30) + 1);
+	while (month < MONTHS && days >= days_to(year, month + 1, 1))
+		month++;
+	bytes[REG_DAY] = encode(cmos, min(days - days_to(year, month, 1), 30) + 1);
 	bytes[REG_MONTH] = encode(cmos, month);
 	bytes[REG_YEAR] = encode(cmos, year % 100);
 	bytes[REG_CENTURY] = encode(cmos, year / 100);
@@ -156,13 +133,11 @@ static u64 read_calendar(const struct cmos *cmos)
 	const u8 *bytes = cmos->bytes;
 	unsigned year = decode(cmos, bytes[REG_CENTURY]) * 100 + decode(cmos, bytes[REG_YEAR]);
 	unsigned month = decode(cmos, bytes[REG_MONTH]);
-	u64 days = max(decode(cmos, bytes[REG_DAY]), 1u) - 1;
+	u64 days;
 
 	year = min(max(year, FIRST_YEAR), LAST_YEAR);
 	month = min(max(month, 1), MONTHS);
-	days += days_before(year);
-	for (unsigned m = 1; m < month; m++)
-		days += days_of_month(year, m);
+	days = days_to(year, month, max(decode(cmos, bytes[REG_DAY]), 1u));
 	return days * DAY + decode_hour(cmos, bytes[REG_HOUR]) * HOUR +
 	       decode(cmos, bytes[REG_MINUTE]) * MINUTE + decode(cmos, bytes[REG_SECOND]);
 }
@@ -345,7 +320,6 @@ static u32 cmos_in(void *opaque, u16 port, int size)
 {
 	struct cmos *cmos = opaque;
 
-	(void)size;
 	if (port == INDEX_PORT) /* cannot be read: it floats */
 		return 0xff;
 	cmos->now = host_now();
@@ -382,7 +356,6 @@ static void cmos_out(void *opaque, u16 port, int size, u32 value)
 	struct cmos *cmos = opaque;
 	unsigned reg = cmos->index;
 
-	(void)size;
 	if (port == INDEX_PORT) {
 		cmos->index = value & INDEX_MASK;
 		return;

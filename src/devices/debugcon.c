@@ -13,13 +13,11 @@
 
 static u32 debugcon_in(void *opaque, u16 port, int size)
 {
-	(void)opaque, (void)port, (void)size;
 	return DEBUGCON_PORT;
 }
 
 static void debugcon_out(void *opaque, u16 port, int size, u32 value)
 {
-	(void)port, (void)size;
 	vm_console_write(opaque, value);
 }
 

@@ -15,7 +15,6 @@ static void exitport_out(void *opaque, u16 port, int size, u32 value)
 {
 	struct vm *vm = opaque;
 
-	(void)port, (void)size;
 	vm->status = value;
 	vm_stop(vm, VM_EXITED);
 }

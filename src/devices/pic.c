@@ -42,7 +42,6 @@
  *
  * Intel 8259A data sheet (231468-003); Intel 82371SB (PIIX3) data sheet §2.5.11 for the ELCR.
  */
-#include "lib/errno.h"
 #include "vmm/device.h"
 #include "vmm/vm.h"
 
@@ -275,22 +274,17 @@ static void chip_ocw3(struct chip *c, u8 value)
 
 static void chip_write_a0(struct chip *c, u8 value)
 {
-	switch (c->expect) {
-	case EXPECT_OCW1:
+	if (c->expect == EXPECT_OCW1) {
 		c->imr = value;
-		break;
-	case EXPECT_ICW2:
+	} else if (c->expect == EXPECT_ICW2) {
 		c->vector = value & ICW2_VECTOR;
 		c->expect = c->single ? EXPECT_ICW4 : EXPECT_ICW3;
-		break;
-	case EXPECT_ICW3:
+	} else if (c->expect == EXPECT_ICW3) {
 		c->expect = EXPECT_ICW4;
-		break;
-	case EXPECT_ICW4:
+	} else {
 		c->auto_eoi = value & ICW4_AEOI;
 		c->fully_nested = value & ICW4_SFNM;
 		c->expect = EXPECT_OCW1;
-		break;
 	}
 	if (c->expect == EXPECT_ICW4 && !c->icw4_follows)
 		c->expect = EXPECT_OCW1;
@@ -301,7 +295,6 @@ static void pic_out(void *opaque, u16 port, int size, u32 value)
 	struct pic *pic = opaque;
 	struct chip *c = pic_chip(pic, port);
 
-	(void)size;
 	if (port >= ELCR_PORT)
 		c->elcr = value & (c == &pic->master ? MASTER_ELCR : SLAVE_ELCR);
 	else if (port & PORT_A0)
@@ -330,7 +323,6 @@ static u32 pic_in(void *opaque, u16 port, int size)
 	struct pic *pic = opaque;
 	struct chip *c = pic_chip(pic, port);
 
-	(void)size;
 	if (port >= ELCR_PORT)
 		return c->elcr;
 	if (c->poll)
@@ -344,12 +336,9 @@ static int pic_create(struct vm *vm)
 {
 	struct pic *pic = device_alloc(vm, sizeof(*pic));
 	struct irq_chip chip = {pic_set_line, pic_peek, pic_ack, pic};
-	struct io_hook hooks[] = {
-		{MASTER_PORT, MASTER_PORT + 1, 1, pic_in, pic_out, pic},
-		{SLAVE_PORT, SLAVE_PORT + 1, 1, pic_in, pic_out, pic},
-		{ELCR_PORT, ELCR_PORT + 1, 1, pic_in, pic_out, pic},
-	};
-	int error = 0;
+	struct io_hook master = {MASTER_PORT, MASTER_PORT + 1, 1, pic_in, pic_out, pic};
+	struct io_hook slave = {SLAVE_PORT, SLAVE_PORT + 1, 1, pic_in, pic_out, pic};
+	struct io_hook elcr = {ELCR_PORT, ELCR_PORT + 1, 1, pic_in, pic_out, pic};
 
 	if (!pic)
 		return -ENOMEM;
@@ -358,11 +347,8 @@ static int pic_create(struct vm *vm)
 		.master = {.vector = MASTER_VECTOR, .lowest = CHIP_LINES - 1, .imr = ALL_MASKED},
 		.slave = {.vector = SLAVE_VECTOR, .lowest = CHIP_LINES - 1, .imr = ALL_MASKED},
 	};
-	for (unsigned i = 0; i < ARRAY_SIZE(hooks) && !error; i++)
-		error = vm_hook_io(vm, &hooks[i]);
-	if (!error)
-		vm_set_irq_chip(vm, &chip);
-	return error;
+	vm_set_irq_chip(vm, &chip);
+	return vm_hook_io(vm, &master) ?: vm_hook_io(vm, &slave) ?: vm_hook_io(vm, &elcr);
 }
 
 static const struct device_class pic_class = {.name = "pic", .create = pic_create};

@@ -42,8 +42,6 @@
  *
  * Intel 8254 data sheet (231164-005); Intel 82371SB (PIIX3) data sheet, NMISC for port 61.
  */
-#include "host/host.h"
-#include "lib/errno.h"
 #include "vmm/device.h"
 #include "vmm/timer.h"
 #include "vmm/vm.h"
@@ -315,14 +313,12 @@ static void counter_latch(struct counter *c, s64 now)
 
 static void counter_latch_status(struct counter *c, s64 now)
 {
-	if (c->status_latched)
-		return;
+	bool null = c->null || (c->counting && now < c->start);
+
+	if (!c->status_latched)
+		c->status = c->control | (null ? STATUS_NULL : 0) |
+			    (counter_out(c, now) ? STATUS_OUT : 0);
 	c->status_latched = true;
-	c->status = c->control;
-	if (c->null || (c->counting && now < c->start))
-		c->status |= STATUS_NULL;
-	if (counter_out(c, now))
-		c->status |= STATUS_OUT;
 }
 
 static void counter_gate(struct counter *c, bool gate, s64 now)
@@ -421,7 +417,6 @@ static void pit_out(void *opaque, u16 port, int size, u32 value)
 	s64 now = pit_sync(pit);
 	u32 i = port == CONTROL_PORT ? CONTROL_SELECT(value) : (u32)port - PIT_PORT;
 
-	(void)size;
 	if (port == SPEAKER_PORT) {
 		pit->speaker = value & SPEAKER_WRITABLE;
 		counter_gate(&pit->counters[SPEAKER_COUNTER], value & SPEAKER_GATE, now);
@@ -441,13 +436,10 @@ static void pit_out(void *opaque, u16 port, int size, u32 value)
 
 static u32 read_speaker(const struct pit *pit, s64 now)
 {
-	u32 value = pit->speaker;
+	bool out = counter_out(&pit->counters[SPEAKER_COUNTER], now);
 
-	if (now / REFRESH_CLOCKS % 2)
-		value |= SPEAKER_REFRESH;
-	if (counter_out(&pit->counters[SPEAKER_COUNTER], now))
-		value |= SPEAKER_OUT;
-	return value;
+	return pit->speaker | (now / REFRESH_CLOCKS % 2 ? SPEAKER_REFRESH : 0) |
+	       (out ? SPEAKER_OUT : 0);
 }
 
 static u32 pit_in(void *opaque, u16 port, int size)
@@ -455,7 +447,6 @@ static u32 pit_in(void *opaque, u16 port, int size)
 	struct pit *pit = opaque;
 	s64 now = pit_sync(pit);
 
-	(void)size;
 	if (port == SPEAKER_PORT)
 		return read_speaker(pit, now);
 	if (port == CONTROL_PORT) /* cannot be read: it floats */
@@ -468,7 +459,6 @@ static int pit_create(struct vm *vm)
 	struct pit *pit = device_alloc(vm, sizeof(*pit));
 	struct io_hook counters = {PIT_PORT, CONTROL_PORT, 1, pit_in, pit_out, pit};
 	struct io_hook speaker = {SPEAKER_PORT, SPEAKER_PORT, 1, pit_in, pit_out, pit};
-	int error;
 
 	if (!pit)
 		return -ENOMEM;
@@ -478,8 +468,7 @@ static int pit_create(struct vm *vm)
 		pit->counters[i].gate = i != SPEAKER_COUNTER;
 		counter_control(&pit->counters[i], CONTROL_ACCESS);
 	}
-	error = vm_hook_io(vm, &counters);
-	return error ? error : vm_hook_io(vm, &speaker);
+	return vm_hook_io(vm, &counters) ?: vm_hook_io(vm, &speaker);
 }
 
 static void pit_destroy(struct vm *vm)

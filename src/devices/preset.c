@@ -10,74 +10,42 @@
  * Several have a + between. A grader orders machines that nobody has seen before, so that a guest's
  * answers cannot have been written down beforehand.
  */
-#include "lib/errno.h"
-#include "lib/string.h"
 #include "vmm/device.h"
 #include "vmm/vm.h"
 
-#define FIELDS	    5
 #define PRESETS_MAX 8 /* of each kind */
 #define PORTS_EACH  4
 
 struct preset {
-	u64 value[FIELDS];
+	u64 value[5]; /* as many as its form has */
 };
 
-struct presets {
-	struct preset cpuid[PRESETS_MAX], msr[PRESETS_MAX], io[PRESETS_MAX];
-};
-
-/* ---- the words ------------------------------------------------------------------------------- */
-
-static int bad_word(struct vm *vm, const char *key, struct word all, const char *form)
-{
-	return vm_fail(vm, -EINVAL, "%s=%.*s: it must be %s%s", key, WORD(all), form,
-		       ", at most 8 of them with + between");
-}
-
-/* The next number, up to @end or to the end of the text, with what follows it in *@at. */
-static bool next_number(const char **at, const char *end, char separator, u64 *out)
-{
-	const char *start = *at;
-
-	while (*at < end && **at != ':' && **at != '+')
-		(*at)++;
-	if (str_to_u64(start, *at - start, out))
-		return false;
-	if (separator && (*at == end || **at != separator))
-		return false;
-	*at += !!separator;
-	return true;
-}
-
-/* Read a list of groups of @fields numbers. Return: how many groups, or -EINVAL. */
+/* Read groups of @fields numbers, with : between numbers and + between groups. Return: how many. */
 static int read_groups(struct word all, unsigned fields, struct preset *out)
 {
 	const char *at = all.text, *end = all.text + all.n;
-	int n = 0;
+	unsigned n = 0; /* numbers so far */
 
-	while (at && at < end) {
-		if (n == PRESETS_MAX)
+	for (; at && at <= end; at++) {
+		const char *start = at;
+
+		while (at < end && *at != ':' && *at != '+')
+			at++;
+		if (n == PRESETS_MAX * fields ||
+		    str_to_u64(start, at - start, &out[n / fields].value[n % fields]))
 			return -EINVAL;
-		for (unsigned i = 0; i < fields; i++) {
-			if (!next_number(&at, end, i + 1 < fields ? ':' : 0, &out[n].value[i]))
-				return -EINVAL;
-		}
 		n++;
-		if (at < end && (*at++ != '+' || at == end))
+		if (at < end && *at != (n % fields ? ':' : '+'))
 			return -EINVAL;
 	}
-	return n;
+	return n % fields ? -EINVAL : (int)(n / fields);
 }
-
-/* ---- what the guest sees --------------------------------------------------------------------- */
 
 static void preset_cpuid(struct vcpu *vcpu, u32 leaf, u32 subleaf, struct cpuid_regs *regs,
 			 void *opaque)
 {
 	const struct preset *p = opaque;
 
-	(void)vcpu, (void)leaf, (void)subleaf;
 	*regs = (struct cpuid_regs){p->value[1], p->value[2], p->value[3], p->value[4]};
 }
 
@@ -85,7 +53,6 @@ static int preset_rdmsr(struct vcpu *vcpu, u32 msr, u64 *value, void *opaque)
 {
 	const struct preset *p = opaque;
 
-	(void)vcpu, (void)msr;
 	*value = p->value[1];
 	return 0;
 }
@@ -94,7 +61,6 @@ static int preset_wrmsr(struct vcpu *vcpu, u32 msr, u64 value, void *opaque)
 {
 	struct preset *p = opaque;
 
-	(void)vcpu, (void)msr;
 	p->value[1] = value;
 	return 0;
 }
@@ -103,7 +69,6 @@ static u32 preset_in(void *opaque, u16 port, int size)
 {
 	const struct preset *p = opaque;
 
-	(void)size;
 	return p->value[1] >> 8 * (port - (u16)p->value[0]);
 }
 
@@ -115,8 +80,6 @@ static void preset_out(void *opaque, u16 port, int size, u32 value)
 
 	p->value[1] = (p->value[1] & ~mask) | ((u64)value << shift & mask);
 }
-
-/* ---- setting up ------------------------------------------------------------------------------ */
 
 static int add_cpuid(struct vm *vm, struct preset *p)
 {
@@ -140,38 +103,32 @@ static int add_io(struct vm *vm, struct preset *p)
 	return vm_hook_io(vm, &hook);
 }
 
-static int add_all(struct vm *vm, const char *key, struct word all, struct preset *presets,
-		   unsigned fields, const char *form, int (*add)(struct vm *vm, struct preset *p))
+static int add_all(struct vm *vm, const char *key, struct word all, unsigned fields,
+		   const char *form, int (*add)(struct vm *vm, struct preset *p))
 {
-	int n = read_groups(all, fields, presets);
-	int err = 0;
+	struct preset *presets = all.text ? device_alloc(vm, PRESETS_MAX * sizeof(*presets)) : NULL;
+	int n, err = 0;
 
+	if (all.text && !presets)
+		return -ENOMEM;
+	n = read_groups(all, fields, presets);
 	if (n < 0)
-		return bad_word(vm, key, all, form);
+		return vm_fail(vm, n, "%s=%.*s: it must be %s, at most 8 of them with + between",
+			       key, WORD(all), form);
 	for (int i = 0; i < n && !err; i++)
 		err = add(vm, &presets[i]);
-	return err ? vm_fail(vm, err, "%s=%.*s: one of these is taken, or out of range", key,
-			     WORD(all))
-		   : 0;
+	if (err)
+		vm_fail(vm, err, "%s=%.*s: one of these is taken, or out of range", key, WORD(all));
+	return err;
 }
 
 static int preset_create(struct vm *vm)
 {
-	const struct vm_config *config = vm->config;
-	struct presets *p;
-	int err;
+	const struct vm_config *c = vm->config;
 
-	if (!config->cpuid.text && !config->msr.text && !config->io.text)
-		return 0;
-	p = device_alloc(vm, sizeof(*p));
-	if (!p)
-		return -ENOMEM;
-	err = add_all(vm, "cpuid", config->cpuid, p->cpuid, 5, "LEAF:EAX:EBX:ECX:EDX", add_cpuid);
-	if (!err)
-		err = add_all(vm, "msr", config->msr, p->msr, 2, "NUMBER:VALUE", add_msr);
-	if (!err)
-		err = add_all(vm, "io", config->io, p->io, 2, "PORT:VALUE", add_io);
-	return err;
+	return add_all(vm, "cpuid", c->cpuid, 5, "LEAF:EAX:EBX:ECX:EDX", add_cpuid) ?:
+	       add_all(vm, "msr", c->msr, 2, "NUMBER:VALUE", add_msr) ?:
+	       add_all(vm, "io", c->io, 2, "PORT:VALUE", add_io);
 }
 
 static const struct device_class preset_class = {.name = "preset", .create = preset_create};

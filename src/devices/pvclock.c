@@ -28,41 +28,31 @@
  * Linux: Documentation/virt/kvm/x86/cpuid.rst, msr.rst, and the structures of
  * arch/x86/include/asm/pvclock-abi.h.
  */
-#include "host/cpu.h"
-#include "host/host.h"
-#include "lib/errno.h"
 #include "vmm/device.h"
 #include "vmm/vm.h"
 
-#define LEAF_SIGNATURE	    0x40000100
-#define LEAF_FEATURES	    0x40000101
-#define FEATURE_NO_IO_DELAY BIT(1)
-#define FEATURE_CLOCK	    BIT(3)
-#define FEATURE_STABLE	    BIT(24)
-#define FEATURES	    (FEATURE_NO_IO_DELAY | FEATURE_CLOCK | FEATURE_STABLE)
+#define LEAF_SIGNATURE	0x40000100
+#define LEAF_FEATURES	0x40000101
+#define FEATURES	(BIT(1) | BIT(3) | BIT(24)) /* all of the above */
 
-#define MSR_WALL_CLOCK	    0x4b564d00
-#define MSR_SYSTEM_TIME	    0x4b564d01
-#define SYSTEM_TIME_ON	    BIT(0)
-#define ALIGNMENT	    4 /* of both structures */
+#define MSR_WALL_CLOCK	0x4b564d00
+#define MSR_SYSTEM_TIME 0x4b564d01
+#define SYSTEM_TIME_ON	BIT(0)
+#define ALIGNMENT	4 /* of both structures */
 
-#define FLAG_TSC_STABLE	    BIT(0)
+#define FLAG_TSC_STABLE BIT(0)
 
-#define NS_PER_SECOND	    1000000000ull
-#define NS_PER_MS	    1000000ull
+#define NS_PER_SECOND	1000000000ull
+#define NS_PER_MS	1000000ull
 
 struct wall_clock {
-	u32 version;
-	u32 seconds; /* since 1970, when the system time was 0 */
-	u32 nanoseconds;
+	u32 version, seconds, nanoseconds; /* since 1970, when the system time was 0 */
 } __packed __aligned(ALIGNMENT);
 _Static_assert(sizeof(struct wall_clock) == 12, "pvclock ABI");
 
 struct system_time {
-	u32 version;
-	u32 pad0;
-	u64 tsc_timestamp;
-	u64 system_time; /* ns */
+	u32 version, pad0;
+	u64 tsc_timestamp, system_time; /* ticks, ns */
 	u32 tsc_to_system_mul;
 	s8 tsc_shift;
 	u8 flags;
@@ -78,11 +68,8 @@ struct pvclock {
 	u64 tsc, system_time; /* the host's TSC, and the time then */
 	u32 mul;
 	s8 shift;
-	u64 wall_clock_msr; /* as written */
-	u64 system_time_msr;
+	u64 wall_clock_msr, system_time_msr; /* as written */
 };
-
-/* ---- from ticks to nanoseconds --------------------------------------------------------------- */
 
 /*
  * ns per tick is 10^6 / kHz. As 0.mul * 2^shift, with the top bit of mul set so that no digit of
@@ -98,8 +85,6 @@ static void set_rate(struct pvclock *pv, u64 khz)
 		ns *= 2;
 	pv->mul = (ns << 32) / khz;
 }
-
-/* ---- the structures in the guest's memory ---------------------------------------------------- */
 
 /* @version is odd from here to end_change(). Another CPU may be reading: the order matters. */
 static void begin_change(u32 *version)
@@ -160,13 +145,10 @@ static int write_system_time(struct pvclock *pv, struct vcpu *vcpu, u64 value)
 	return 0;
 }
 
-/* ---- hooks ----------------------------------------------------------------------------------- */
-
 static int pvclock_read(struct vcpu *vcpu, u32 msr, u64 *value, void *opaque)
 {
 	const struct pvclock *pv = opaque;
 
-	(void)vcpu;
 	*value = msr == MSR_WALL_CLOCK ? pv->wall_clock_msr : pv->system_time_msr;
 	return 0;
 }
@@ -181,7 +163,6 @@ static int pvclock_write(struct vcpu *vcpu, u32 msr, u64 value, void *opaque)
 static void pvclock_cpuid(struct vcpu *vcpu, u32 leaf, u32 subleaf, struct cpuid_regs *regs,
 			  void *opaque)
 {
-	(void)vcpu, (void)subleaf, (void)opaque;
 	if (leaf == LEAF_SIGNATURE) /* "KVMKVMKVM" */
 		*regs = (struct cpuid_regs){LEAF_FEATURES, 0x4b4d564b, 0x564b4d56, 0x4d};
 	else
@@ -193,15 +174,13 @@ static int pvclock_create(struct vm *vm)
 	struct pvclock *pv = device_alloc(vm, sizeof(*pv));
 	struct msr_hook msrs = {MSR_WALL_CLOCK, MSR_SYSTEM_TIME, pvclock_read, pvclock_write, pv};
 	struct cpuid_hook leaves = {LEAF_SIGNATURE, LEAF_FEATURES, pvclock_cpuid, pv};
-	int error;
 
 	if (!pv)
 		return -ENOMEM;
 	pv->vm = vm;
 	pv->start = host_now();
 	set_rate(pv, host_tsc_khz());
-	error = vm_hook_msr(vm, &msrs);
-	return error ? error : vm_hook_cpuid(vm, &leaves);
+	return vm_hook_msr(vm, &msrs) ?: vm_hook_cpuid(vm, &leaves);
 }
 
 static const struct device_class pvclock_class = {.name = "pvclock", .create = pvclock_create};

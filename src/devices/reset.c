@@ -16,7 +16,6 @@
  * IBM PC AT Technical Reference, 1-42 (8042); Intel 82371SB (PIIX3) data sheet, RC register; Intel
  * 82371AB (PIIX4) data sheet, PMCNTRL.
  */
-#include "lib/errno.h"
 #include "vmm/device.h"
 #include "vmm/vm.h"
 
@@ -37,61 +36,46 @@
 
 struct reset {
 	struct vm *vm;
-	u8 system;
-	u8 control;
+	u8 system, control;
 };
 
 static u32 reset_in(void *opaque, u16 port, int size)
 {
 	const struct reset *r = opaque;
 
-	(void)size;
 	return port == SYSTEM_PORT ? r->system : r->control;
 }
 
 static void reset_out(void *opaque, u16 port, int size, u32 value)
 {
 	struct reset *r = opaque;
-	bool reset = false;
 
-	switch (port) {
-	case KEYBOARD_PORT:
-		reset = value == KEYBOARD_RESET;
-		break;
-	case SYSTEM_PORT:
+	if (port == SYSTEM_PORT)
 		r->system = value & SYSTEM_A20;
-		reset = value & SYSTEM_RESET;
-		break;
-	case CONTROL_PORT:
+	else if (port == CONTROL_PORT)
 		r->control = value & CONTROL_BITS;
-		reset = value & CONTROL_RESET;
-		break;
-	case POWER_PORT:
-		if (size == 2 && (value & POWER_SLEEP) == POWER_OFF)
-			vm_stop(r->vm, VM_POWEROFF);
-	}
-	if (reset)
+	if ((port == KEYBOARD_PORT && value == KEYBOARD_RESET) ||
+	    (port == SYSTEM_PORT && value & SYSTEM_RESET) ||
+	    (port == CONTROL_PORT && value & CONTROL_RESET))
 		vm_stop(r->vm, VM_RESET);
+	if (port == POWER_PORT && size == 2 && (value & POWER_SLEEP) == POWER_OFF)
+		vm_stop(r->vm, VM_POWEROFF);
 }
 
 static int reset_create(struct vm *vm)
 {
 	struct reset *r = device_alloc(vm, sizeof(*r));
-	struct io_hook hooks[] = {
-		{KEYBOARD_PORT, KEYBOARD_PORT, 1, NULL, reset_out, r},
-		{SYSTEM_PORT, SYSTEM_PORT, 1, reset_in, reset_out, r},
-		{CONTROL_PORT, CONTROL_PORT, 1, reset_in, reset_out, r},
-		{POWER_PORT, POWER_PORT, 2, NULL, reset_out, r},
-	};
-	int error = 0;
+	struct io_hook keyboard = {KEYBOARD_PORT, KEYBOARD_PORT, 1, NULL, reset_out, r};
+	struct io_hook system = {SYSTEM_PORT, SYSTEM_PORT, 1, reset_in, reset_out, r};
+	struct io_hook control = {CONTROL_PORT, CONTROL_PORT, 1, reset_in, reset_out, r};
+	struct io_hook power = {POWER_PORT, POWER_PORT, 2, NULL, reset_out, r};
 
 	if (!r)
 		return -ENOMEM;
 	r->vm = vm;
 	r->system = SYSTEM_A20;
-	for (unsigned i = 0; i < ARRAY_SIZE(hooks) && !error; i++)
-		error = vm_hook_io(vm, &hooks[i]);
-	return error;
+	return vm_hook_io(vm, &keyboard) ?: vm_hook_io(vm, &system) ?: vm_hook_io(vm, &control) ?:
+	       vm_hook_io(vm, &power);
 }
 
 static const struct device_class reset_class = {.name = "reset", .create = reset_create};

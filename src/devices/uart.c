@@ -33,7 +33,6 @@
  *
  * National Semiconductor PC16550D data sheet (TL/C/8652).
  */
-#include "lib/errno.h"
 #include "vmm/device.h"
 #include "vmm/vm.h"
 
@@ -62,14 +61,11 @@ enum { MSR_CTS = BIT(4), MSR_DSR = BIT(5), MSR_RI = BIT(6), MSR_DCD = BIT(7) };
 
 struct uart {
 	struct vm *vm;
-	u8 ier, lcr, mcr, scr;
-	u8 divisor_low, divisor_high;
-	u8 msr_delta;
-	bool overrun;
+	u8 ier, lcr, mcr, scr, divisor[2], msr_delta;
+	bool overrun, fifo_on;
 	bool thr_empty_pending; /* the interrupt; THR is always empty */
-	bool fifo_on;
-	u8 trigger;	/* bytes in the FIFO that make an interrupt */
-	unsigned polls; /* LSR reads, less writes to THR */
+	u8 trigger;		/* bytes in the FIFO that make an interrupt */
+	unsigned polls;		/* LSR reads, less writes to THR */
 
 	u8 fifo[FIFO_SIZE]; /* without FIFOs, the first place of it */
 	unsigned first, count;
@@ -229,10 +225,7 @@ static u8 uart_read_lsr(struct uart *u)
 		u->polls++;
 	else if (!u->count)
 		uart_pull(u, 1);
-	if (u->count)
-		value |= LSR_READY;
-	if (u->overrun)
-		value |= LSR_OVERRUN;
+	value |= (u->count ? LSR_READY : 0) | (u->overrun ? LSR_OVERRUN : 0);
 	u->overrun = false;
 	return value;
 }
@@ -240,33 +233,24 @@ static u8 uart_read_lsr(struct uart *u)
 static u32 uart_in(void *opaque, u16 port, int size)
 {
 	struct uart *u = opaque;
+	unsigned reg = port - UART_PORT;
 	bool dlab = u->lcr & LCR_DLAB;
 	u8 value = u->scr;
 
-	(void)size;
-	switch (port - UART_PORT) {
-	case RBR:
-		value = dlab ? u->divisor_low : uart_read_rbr(u);
-		break;
-	case IER:
-		value = dlab ? u->divisor_high : u->ier;
-		break;
-	case IIR:
+	if (dlab && reg <= IER) {
+		value = u->divisor[reg];
+	} else if (reg == RBR || reg == IER) {
+		value = reg == RBR ? uart_read_rbr(u) : u->ier;
+	} else if (reg == IIR) {
 		value = uart_interrupt(u);
 		if (value == IIR_THR_EMPTY)
 			u->thr_empty_pending = false;
 		value |= u->fifo_on ? IIR_FIFOS : 0;
-		break;
-	case LCR:
-		value = u->lcr;
-		break;
-	case MCR:
-		value = u->mcr;
-		break;
-	case LSR:
+	} else if (reg == LCR || reg == MCR) {
+		value = reg == LCR ? u->lcr : u->mcr;
+	} else if (reg == LSR) {
 		value = uart_read_lsr(u);
-		break;
-	case MSR:
+	} else if (reg == MSR) {
 		value = uart_modem_lines(u) | u->msr_delta;
 		u->msr_delta = 0;
 	}
@@ -280,13 +264,10 @@ static void uart_out(void *opaque, u16 port, int size, u32 value)
 	unsigned reg = port - UART_PORT;
 	bool dlab = u->lcr & LCR_DLAB;
 
-	(void)size;
-	if (reg == RBR && dlab)
-		u->divisor_low = value;
+	if (dlab && reg <= IER)
+		u->divisor[reg] = value;
 	else if (reg == RBR)
 		uart_write_thr(u, value);
-	else if (reg == IER && dlab)
-		u->divisor_high = value;
 	else if (reg == IER)
 		uart_write_ier(u, value);
 	else if (reg == IIR)
@@ -308,7 +289,7 @@ static int uart_create(struct vm *vm)
 	if (!u)
 		return -ENOMEM;
 	u->vm = vm;
-	u->divisor_low = DIVISOR_RESET;
+	u->divisor[0] = DIVISOR_RESET;
 	vm_console_input(vm, uart_input_ready, u);
 	return vm_hook_io(vm, &hook);
 }

@@ -11,12 +11,6 @@
  * They lie ready in the image and cost no instruction: the first 4 GiB, one to one, in 2 MiB
  * pages, except that the first 2 MiB, where Casita itself lies, are mapped in 4 KiB pages, for
  * boot_info.c to protect its code and to unmap the guard page under the stack.
- *
- *	1. the Multiboot header
- *	2. 32-bit entry: is there a long mode? Tables, PAE, EFER.LME, paging; jump to 64-bit code
- *	3. 64-bit entry: stack, segments, host_main(magic, info)
- *	4. what to do without a long mode
- *	5. page tables and stack
  */
 #include "host/internal.h"
 #include "host/multiboot.h"
@@ -32,7 +26,7 @@
 
 #define COM1		0x3f8
 
-/* ---- 1. the Multiboot header ------------------------------------------------------------ */
+/* ---- the Multiboot header -------------------------------------------------------------- */
 
 	.section .boot, "ax"
 	.align	4
@@ -40,7 +34,7 @@
 	.long	MULTIBOOT_HEADER_FLAGS
 	.long	-(MULTIBOOT_HEADER_MAGIC + MULTIBOOT_HEADER_FLAGS)
 
-/* ---- 2. 32-bit entry -------------------------------------------------------------------- */
+/* ---- 32-bit entry: is there a long mode? Tables, PAE, EFER.LME, paging; jump to 64-bit code -- */
 
 	.code32
 	.globl	boot_entry
@@ -68,7 +62,7 @@ boot_entry:
 	lgdt	gdt_pointer32
 	ljmp	$HOST_CS, $boot_entry64
 
-/* ---- 3. 64-bit entry -------------------------------------------------------------------- */
+/* ---- 64-bit entry: stack, segments, host_main(magic, info) ----------------------------- */
 
 	.code64
 boot_entry64:
@@ -83,7 +77,7 @@ boot_entry64:
 	call	host_main		/* does not return */
 	ud2
 
-/* ---- 4. no long mode -------------------------------------------------------------------- */
+/* ---- what to do without a long mode ---------------------------------------------------- */
 
 	.code32
 no_long_mode:				/* only an emulator: its serial line needs no waiting */
@@ -107,7 +101,7 @@ gdt_pointer32:
 	.word	HOST_GDT_SIZE - 1
 	.long	host_gdt
 
-/* ---- 5. page tables and stack ----------------------------------------------------------- */
+/* ---- page tables and stack ------------------------------------------------------------- */
 
 	.data
 	.align	4096

@@ -15,11 +15,6 @@
  * All memory is mapped at its own address. boot.S did so for the first 4 GiB; the rest follows in
  * 1 GiB pages. (Device registers between memory need no care: firmware marks them as uncached in
  * the MTRRs, which win over the page tables' write back, APM vol. 2 §7.8.4.)
- *
- *	1. the memory map, and what is in use
- *	2. command line and modules
- *	3. the page allocator's share
- *	4. page tables
  */
 #include "host/host.h"
 #include "host/cpu.h"
@@ -39,7 +34,7 @@ static const char *cmdline = "";
 static struct boot_module modules[MOST_MODULES];
 static unsigned module_count;
 
-/* ---- 1. memory ---------------------------------------------------------------------------- */
+/* ---- the memory map, and what is in use ------------------------------------------------------ */
 
 /* Casita, the loader's four tables and strings, each module and its string, the bitmap. */
 static struct range {
@@ -71,6 +66,13 @@ static const struct multiboot_memory *next_memory(const struct multiboot_memory 
 	return next < info->mmap_addr + info->mmap_length ? at(next) : NULL;
 }
 
+static const struct multiboot_memory *next_ram(const struct multiboot_memory *m)
+{
+	while ((m = next_memory(m)) && m->type != MULTIBOOT_MEMORY_RAM)
+		;
+	return m;
+}
+
 static u64 end_of(const struct multiboot_memory *m)
 {
 	return m->base + m->length;
@@ -81,13 +83,13 @@ static u64 memory_end_at(u64 address)
 {
 	const struct multiboot_memory *m = NULL;
 
-	while ((m = next_memory(m)))
-		if (m->type == MULTIBOOT_MEMORY_RAM && m->base <= address && address < end_of(m))
+	while ((m = next_ram(m)))
+		if (m->base <= address && address < end_of(m))
 			return end_of(m);
 	return 0;
 }
 
-/* ---- 2. command line and modules ------------------------------------------------------------ */
+/* ---- command line and modules ---------------------------------------------------------------- */
 
 static void read_module(const struct multiboot_module *m)
 {
@@ -124,7 +126,7 @@ const struct boot_module *boot_modules(unsigned *count)
 	return modules;
 }
 
-/* ---- 3. the page allocator's share ---------------------------------------------------------- */
+/* ---- the page allocator's share -------------------------------------------------------------- */
 
 /* Where @bytes from @start on overlap something that is in use, its end; else 0. */
 static u64 end_of_used_in(u64 start, u64 bytes)
@@ -141,9 +143,7 @@ static void *find_unused(u64 bytes)
 	const struct multiboot_memory *m = NULL;
 	u64 start, used_end;
 
-	while ((m = next_memory(m))) {
-		if (m->type != MULTIBOOT_MEMORY_RAM)
-			continue;
+	while ((m = next_ram(m))) {
 		start = align_up(max(m->base, MIB), PAGE_SIZE);
 		while ((used_end = end_of_used_in(start, bytes)))
 			start = align_up(used_end, PAGE_SIZE);
@@ -160,9 +160,8 @@ static u64 end_of_memory(void)
 	u64 top = 0, limit = large ? PT_ENTRIES * GIB : 4 * GIB;
 	const struct multiboot_memory *m = NULL;
 
-	while ((m = next_memory(m)))
-		if (m->type == MULTIBOOT_MEMORY_RAM)
-			top = max(top, end_of(m));
+	while ((m = next_ram(m)))
+		top = max(top, end_of(m));
 	if (top > limit)
 		print("casita: using memory up to %llu GiB, of %llu\n", limit / GIB, top / GIB);
 	return min(top, limit);
@@ -173,9 +172,8 @@ static void fill_allocator(u64 top)
 	const struct multiboot_memory *m = NULL;
 
 	pages_init(find_unused(pages_bitmap_bytes(top)), top);
-	while ((m = next_memory(m)))
-		if (m->type == MULTIBOOT_MEMORY_RAM)
-			pages_add(m->base, end_of(m));
+	while ((m = next_ram(m)))
+		pages_add(m->base, end_of(m));
 	/* afterwards, because the entries of a memory map may overlap */
 	while ((m = next_memory(m)))
 		if (m->type != MULTIBOOT_MEMORY_RAM)
@@ -185,7 +183,7 @@ static void fill_allocator(u64 top)
 	pages_reserve(0, MIB);
 }
 
-/* ---- 4. page tables ------------------------------------------------------------------------- */
+/* ---- page tables ----------------------------------------------------------------------------- */
 
 static void map_memory(u64 top)
 {

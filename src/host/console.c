@@ -6,17 +6,13 @@
  * being asked again, and one REP OUTSB delivers them, so a byte costs little more than the
  * instruction. Input comes by interrupt, IRQ 4, into a ring, because nobody knows when somebody
  * types. The chip is a 16550A: National Semiconductor PC16550D data sheet, §8.
- *
- *	1. the chip
- *	2. output
- *	3. input
  */
 #include "host/host.h"
 #include "host/cpu.h"
 #include "host/internal.h"
 #include "lib/print.h"
 
-/* ---- 1. the chip ------------------------------------------------------------------------- */
+/* ---- the chip -------------------------------------------------------------------------------- */
 
 #define COM1	      0x3f8
 #define COM1_IRQ      4
@@ -54,7 +50,7 @@ static void receive(void)
 		ring[filled++] = inb(UART_DATA);
 }
 
-/* ---- 2. output ---------------------------------------------------------------------------- */
+/* ---- output ---------------------------------------------------------------------------------- */
 
 void console_write(const char *text, size_t n)
 {
@@ -105,7 +101,7 @@ void console_init(void)
 	print_sink = write_text;
 }
 
-/* ---- 3. input ----------------------------------------------------------------------------- */
+/* ---- input ----------------------------------------------------------------------------------- */
 
 void console_init_input(void)
 {

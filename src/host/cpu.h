@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * cpu.h: single instructions that C has no words for. APM vol. 3.
- */
+/* cpu.h: single instructions that C has no words for. APM vol. 3. */
 #ifndef HOST_CPU_H
 #define HOST_CPU_H
 
@@ -117,16 +115,12 @@ static inline void xsetbv(u32 xcr, u64 value)
 /* Save and load x87, SSE and AVX state; @area is 64-byte aligned, its size from CPUID leaf 0xd. */
 static inline void xsave(void *area, u64 mask)
 {
-	u32 lo = (u32)mask, hi = (u32)(mask >> 32);
-
-	__asm__ volatile("xsave64 (%0)" : : "r"(area), "a"(lo), "d"(hi) : "memory");
+	__asm__ volatile("xsave64 (%0)" : : "r"(area), "a"((u32)mask), "d"(mask >> 32) : "memory");
 }
 
 static inline void xrstor(const void *area, u64 mask)
 {
-	u32 lo = (u32)mask, hi = (u32)(mask >> 32);
-
-	__asm__ volatile("xrstor64 (%0)" : : "r"(area), "a"(lo), "d"(hi) : "memory");
+	__asm__ volatile("xrstor64 (%0)" : : "r"(area), "a"((u32)mask), "d"(mask >> 32) : "memory");
 }
 
 static inline void fxsave(void *area)

@@ -14,15 +14,10 @@
 #include "lib/types.h"
 
 /* ---- panic (report.c) ------------------------------------------------------------------ */
-
-/**
- * panic() - Casita itself is broken: say why, print a backtrace with symbols, stop the machine.
- * @fmt: printf's format
- */
+/** panic() - Casita itself is broken: say why, print a backtrace with symbols, stop the machine. */
 _Noreturn void panic(const char *fmt, ...) __printf(1, 2);
 
 /* ---- physical pages (pages.c) ---------------------------------------------------------- */
-
 static inline void *hpa_ptr(hpa_t p)
 {
 	return (void *)(uintptr_t)p.a;
@@ -38,10 +33,7 @@ static inline hpa_t ptr_hpa(const void *p)
  * @bytes: how much; rounded up to whole pages
  * @align: alignment in bytes, a power of two of at least PAGE_SIZE
  *
- * The contents are whatever was there: zero with pages_alloc_zero(), or scrub with pages_free().
- * Memory that belonged to a VM is scrubbed when it is freed, so what comes from here holds no
- * guest's secrets.
- *
+ * Whatever was there is there still, but no guest's secrets: a VM's memory is scrubbed when freed.
  * Return: its address, or HPA(0) if there is no such piece.
  */
 hpa_t pages_alloc(u64 bytes, u64 align);
@@ -50,10 +42,7 @@ hpa_t pages_alloc(u64 bytes, u64 align);
 void *pages_alloc_zero(u64 bytes, u64 align);
 
 /**
- * pages_take() - take the memory at a certain address.
- * @p: where, a multiple of PAGE_SIZE
- * @bytes: how much; rounded up to whole pages
- *
+ * pages_take() - take the memory at @p, a multiple of PAGE_SIZE; @bytes is rounded up to pages.
  * Return: false if some of it is in use, or is not memory. Give it back with pages_free().
  */
 bool pages_take(hpa_t p, u64 bytes);
@@ -70,7 +59,6 @@ void *kalloc(size_t bytes);
 void kfree(void *p, size_t bytes);
 
 /* ---- boot information (boot_info.c) ------------------------------------------------------ */
-
 /* A file that the loader put into memory, with the words after it. */
 struct boot_module {
 	const void *data;
@@ -84,7 +72,6 @@ const char *boot_cmdline(void);
 const struct boot_module *boot_modules(unsigned *count);
 
 /* ---- time (time.c) --------------------------------------------------------------------- */
-
 /** host_now() - nanoseconds since Casita started, from the time stamp counter. */
 u64 host_now(void);
 /** host_tsc_khz() - the time stamp counter's rate in kHz, measured against the PIT at boot. */
@@ -94,9 +81,8 @@ u64 host_rtc(void);
 
 /**
  * host_timer_set() - arm this CPU's one-shot timer interrupt (tickless: there is no periodic one).
- * @when: host_now() time of the interrupt; HOST_TIMER_NEVER disarms it. A time that is past, or
- * nearer than the timer can do, interrupts at once. Further off than the timer reaches, it
- * interrupts early, and the caller arms it again.
+ * @when: host_now() time; HOST_TIMER_NEVER disarms it. A time that is past interrupts at once; one
+ * that is out of the timer's reach interrupts early, and the caller arms it again.
  */
 void host_timer_set(u64 when);
 #define HOST_TIMER_NEVER UINT64_MAX
@@ -111,14 +97,12 @@ void host_idle(void);
 void host_take_interrupts(void);
 
 /* ---- console (console.c) ------------------------------------------------------------------ */
-
 /** console_write() - write bytes to the serial line, as they are. */
 void console_write(const char *text, size_t n);
 /** console_read() - the next byte that was typed, or -1. Filled by the UART's interrupt. */
 int console_read(void);
 
 /* ---- the way up, and the end (main.c) ------------------------------------------------------- */
-
 /**
  * casita_main() - what the machine is for, in src/main.c: the one call from here upwards, made when
  * everything on this page works. Return: the status for host_exit().

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * internal.h: what the files of host/ tell each other; what they offer to others is in host.h.
- */
+/* internal.h: what the files of host/ tell each other; what they offer to others is in host.h. */
 #ifndef HOST_INTERNAL_H
 #define HOST_INTERNAL_H
 
@@ -37,7 +35,6 @@ extern const u8 image_start[], data_start[], image_end[], boot_stack_guard[];
 _Noreturn void host_refuse(const char *fmt, ...) __printf(1, 2);
 
 /* ---- console.c --------------------------------------------------------------------------- */
-
 /** console_init() - set up COM1 for output, and print() to use it. */
 void console_init(void);
 /** console_init_input() - let what is typed come in by interrupt; after irq_init(). */
@@ -46,7 +43,6 @@ void console_init_input(void);
 void console_flush(void);
 
 /* ---- traps.c, report.c ------------------------------------------------------------------- */
-
 /* The registers at a trap, as traps_entry.S and the processor push them. */
 struct trap_frame {
 	u64 r15, r14, r13, r12, r11, r10, r9, r8;
@@ -63,14 +59,9 @@ void trap_handle(unsigned vector, void (*fn)(void));
 _Noreturn void report_trap(const struct trap_frame *f);
 
 /* ---- boot_info.c, pages.c ---------------------------------------------------------------- */
-
 /**
  * boot_info_init() - read what the loader left, map all memory, and give what nobody uses to the
- * page allocator.
- * @magic: EAX at our entry
- * @info: EBX: the address of the Multiboot information
- *
- * Refuses if the loader is not a Multiboot loader, or if a module does not fit into memory.
+ * page allocator; or refuse. @magic, @info: EAX and EBX at our entry.
  */
 void boot_info_init(u32 magic, u64 info);
 
@@ -84,7 +75,6 @@ void pages_add(u64 start, u64 end);
 void pages_reserve(u64 start, u64 end);
 
 /* ---- irq.c ------------------------------------------------------------------------------- */
-
 /** irq_init() - set up the interrupt controllers: IRQ 0-15 from VEC_PIC on, all of them masked. */
 void irq_init(void);
 /** irq_handle() - let IRQ @irq through and have @fn called. */
@@ -99,7 +89,6 @@ void lapic_timer_start(u32 ticks);
 u32 lapic_timer_left(void);
 
 /* ---- time.c ------------------------------------------------------------------------------ */
-
 /** time_init() - measure the clocks, read the calendar; after irq_init(). Sleeps some 40 ms. */
 void time_init(void);
 

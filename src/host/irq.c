@@ -14,17 +14,13 @@
  *
  * A request that goes away before the processor asks for its number is reported as a spurious one:
  * by an 8259 as its lowest-priority input, 7 or 15, by the local APIC at a vector of our choice.
- *
- *	1. the 8259s
- *	2. the local APIC
- *	3. the end of an interrupt
  */
 #include "host/host.h"
 #include "host/cpu.h"
 #include "host/internal.h"
 #include "x86/regs.h"
 
-/* ---- 1. the 8259s ------------------------------------------------------------------------ */
+/* ---- the 8259s ------------------------------------------------------------------------------- */
 
 #define PIC1_COMMAND 0x20
 #define PIC1_DATA    0x21
@@ -72,7 +68,7 @@ void irq_mask(unsigned irq)
 	write_mask();
 }
 
-/* ---- 2. the local APIC ------------------------------------------------------------------- */
+/* ---- the local APIC -------------------------------------------------------------------------- */
 
 #define CPUID_APIC	  BIT(9) /* leaf 1, EDX */
 
@@ -121,7 +117,7 @@ u32 lapic_timer_left(void)
 	return lapic[LAPIC_TIMER_CURRENT / 4];
 }
 
-/* ---- 3. the end of an interrupt ---------------------------------------------------------- */
+/* ---- the end of an interrupt ----------------------------------------------------------------- */
 
 static void do_nothing(void)
 {

@@ -1,14 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * main.c: the machine's beginning, part after part, each needing those before it, and its end.
- *
- *	1. the console, to be able to say what goes wrong
- *	2. traps, to see it when it does
- *	3. what the loader said; memory
- *	4. the processor's optional features that a VMM wants
- *	5. interrupts and clocks
- *	6. casita_main()
- *	7. the end
  */
 #include "host/host.h"
 #include "host/cpu.h"
@@ -40,8 +32,8 @@ static void enable_features(void)
 _Noreturn void host_main(u32 magic, u64 info);
 void host_main(u32 magic, u64 info)
 {
-	console_init();
-	traps_init();
+	console_init(); /* to be able to say what goes wrong */
+	traps_init();	/* to see it when it does */
 	boot_info_init(magic, info);
 	enable_features();
 	irq_init();

@@ -17,11 +17,6 @@
  *
  * The functions at the bottom are the interface, all others speak of page numbers. There is no
  * assembly here: tests/unit/test_pages.c runs this file on the host as it is.
- *
- *	1. the bitmap: find and change bits, a word at a time
- *	2. finding a piece, from either end
- *	3. setting up
- *	4. the interface
  */
 #include "host/host.h"
 #include "host/internal.h"
@@ -33,7 +28,7 @@ static u64 page_count;
 /* Every page below low_free is taken, and every page from high_free on. */
 static u64 low_free, high_free;
 
-/* ---- 1. the bitmap ------------------------------------------------------------------------ */
+/* ---- the bitmap: find and change bits, a word at a time -------------------------------------- */
 
 #define WORD	  64 /* bits */
 
@@ -85,7 +80,7 @@ static void mark(u64 what, u64 from, u64 to)
 	}
 }
 
-/* ---- 2. finding a piece ------------------------------------------------------------------- */
+/* ---- finding a piece, from either end -------------------------------------------------------- */
 
 static u64 find_from_below(u64 n, u64 align)
 {
@@ -117,7 +112,7 @@ static u64 find_from_above(u64 n, u64 align)
 	return NOT_FOUND;
 }
 
-/* ---- 3. setting up ------------------------------------------------------------------------ */
+/* ---- setting up ------------------------------------------------------------------------------ */
 
 u64 pages_bitmap_bytes(u64 top)
 {
@@ -143,7 +138,7 @@ void pages_reserve(u64 start, u64 end)
 	mark(TAKEN, start >> PAGE_SHIFT, min(align_up(end, PAGE_SIZE) >> PAGE_SHIFT, page_count));
 }
 
-/* ---- 4. the interface --------------------------------------------------------------------- */
+/* ---- the interface --------------------------------------------------------------------------- */
 
 static u64 pages_of(u64 bytes)
 {

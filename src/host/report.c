@@ -11,11 +11,6 @@
  *
  *	RBP ->	the caller's RBP ->	its caller's RBP -> ... -> 0 (boot.S)
  *		return address		return address
- *
- *	1. names for code addresses
- *	2. the way back up the stack
- *	3. the exception in words
- *	4. panic(), and the report of a trap
  */
 #include "host/host.h"
 #include "host/cpu.h"
@@ -24,7 +19,7 @@
 #include "lib/print.h"
 #include "x86/regs.h"
 
-/* ---- 1. names ------------------------------------------------------------------------------ */
+/* ---- names for code addresses ---------------------------------------------------------------- */
 
 /* symbols.awk writes the table, in order of addresses. */
 extern const struct symbol {
@@ -52,7 +47,7 @@ static void print_symbol(const char *prefix, u64 address, unsigned back)
 	print("\n");
 }
 
-/* ---- 2. the stack -------------------------------------------------------------------------- */
+/* ---- the way back up the stack --------------------------------------------------------------- */
 
 #define MOST_FRAMES 24
 
@@ -80,9 +75,8 @@ static void backtrace(u64 frame, u64 stack)
 		print("  (no callers: the frame pointer 0x%lx is not in the stack)\n", frame);
 }
 
-/* ---- 3. words ------------------------------------------------------------------------------ */
+/* ---- the exception in words ------------------------------------------------------------------ */
 
-/* The exceptions, by vector. */
 /* Those that code like ours can cause, or a broken machine. */
 static const char *const names[] = {
 	[VEC_DE] = "divide error (#DE)",      [VEC_DB] = "debug exception (#DB)",
@@ -149,7 +143,7 @@ static void begin_report(void)
 	reporting = true;
 }
 
-/* ---- 4. panic() and traps ------------------------------------------------------------------ */
+/* ---- panic(), and the report of a trap ------------------------------------------------------- */
 
 void panic(const char *fmt, ...)
 {

@@ -11,19 +11,14 @@
  * Afterwards ticks and nanoseconds are converted by a multiplication and a shift by 32 bits:
  *
  *	ns = ticks * ns_per_tick / 2^32		ns_per_tick = 10^9 * 2^32 / rate
- *
- *	1. the PIT's counter 0
- *	2. measuring
- *	3. the clock
- *	4. the timer, and waiting
- *	5. the calendar
  */
 #include "host/host.h"
 #include "host/cpu.h"
 #include "host/internal.h"
+#include "lib/calendar.h"
 #include "lib/print.h"
 
-/* ---- 1. the PIT --------------------------------------------------------------------------- */
+/* ---- the PIT's counter 0 --------------------------------------------------------------------- */
 
 #define PIT_HZ	      1193182
 #define PIT_IRQ	      0
@@ -50,7 +45,7 @@ static u16 pit_read(void)
 	return (u16)(inb(PIT_COUNTER_0) << 8 | low);
 }
 
-/* ---- 2. measuring ------------------------------------------------------------------------- */
+/* ---- measuring ------------------------------------------------------------------------------- */
 
 #define WINDOW	    (PIT_HZ / 50) /* PIT ticks to measure for: 20 ms */
 #define MOST_ROUNDS 5
@@ -94,10 +89,8 @@ static struct counters measure(void)
 	b = read_counters();
 
 	ticks = a.pit - b.pit;
-	return (struct counters){
-		.tsc = (b.tsc - a.tsc) * PIT_HZ / ticks,
-		.lapic = (u64)(a.lapic - b.lapic) * PIT_HZ / ticks,
-	};
+	return (struct counters){(b.tsc - a.tsc) * PIT_HZ / ticks,
+				 (u64)(a.lapic - b.lapic) * PIT_HZ / ticks, 0};
 }
 
 static bool agree(u64 a, u64 b)
@@ -125,7 +118,7 @@ static struct counters measure_until_sure(void)
 	return now;
 }
 
-/* ---- 3. the clock ------------------------------------------------------------------------- */
+/* ---- the clock ------------------------------------------------------------------------------- */
 
 #define NS_PER_SECOND 1000000000ull
 
@@ -154,7 +147,7 @@ u64 host_tsc_khz(void)
 	return (tsc_hz + 500) / 1000;
 }
 
-/* ---- 4. the timer ------------------------------------------------------------------------- */
+/* ---- the timer, and waiting ------------------------------------------------------------------ */
 
 static u64 armed_for = HOST_TIMER_NEVER;
 
@@ -191,7 +184,7 @@ void host_take_interrupts(void)
 	__asm__ volatile("sti; nop; cli" ::: "memory");
 }
 
-/* ---- 5. the calendar ---------------------------------------------------------------------- */
+/* ---- the calendar ---------------------------------------------------------------------------- */
 
 /*
  * The clock in the CMOS (Motorola MC146818A data sheet), read once, at boot. Once a second the chip
@@ -223,16 +216,6 @@ static unsigned read_number(u8 reg)
 	return (digits >> 4) * 10 + (digits & 0xf);
 }
 
-/* Days from 1970-01-01. Counting years from March puts the leap day at the year's end. */
-static u64 days(unsigned year, unsigned month, unsigned day)
-{
-	u64 y = month > 2 ? year : year - 1;
-	u64 months_since_march = (month + 9) % 12;
-	u64 day_of_year = (153 * months_since_march + 2) / 5 + day - 1;
-
-	return y * 365 + y / 4 - y / 100 + y / 400 + day_of_year - 719468;
-}
-
 static u64 read_rtc(void)
 {
 	unsigned year;
@@ -243,7 +226,7 @@ static u64 read_rtc(void)
 	}
 	year = read_number(RTC_YEAR);
 	year += year < 70 ? 2000 : 1900;
-	return days(year, read_number(RTC_MONTH), read_number(RTC_DAY)) * 86400 +
+	return days_to(year, read_number(RTC_MONTH), read_number(RTC_DAY)) * 86400 +
 	       read_number(RTC_HOURS) * 3600 + read_number(RTC_MINUTES) * 60 +
 	       read_number(RTC_SECONDS);
 }

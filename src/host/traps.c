@@ -8,10 +8,6 @@
  * Three exceptions get a stack of their own through the task state segment (APM vol. 2 §8.9.4):
  * #DF, because it mostly means that the stack is used up; NMI and #MC, because they come at any
  * time, even where the stack is not ours.
- *
- *	1. the tables that the processor reads: GDT, TSS, IDT
- *	2. setting them up
- *	3. the dispatch of a trap
  */
 #include "host/host.h"
 #include "host/internal.h"
@@ -20,7 +16,7 @@
 _Static_assert((TRAPS_WITH_ERROR & VECTORS_WITH_ERROR) == VECTORS_WITH_ERROR, "regs.h has more");
 _Static_assert(sizeof(struct trap_frame) == 22 * 8, "traps_entry.S pushes 22 words");
 
-/* ---- 1. the tables ---------------------------------------------------------------------- */
+/* ---- the tables that the processor reads: GDT, TSS, IDT -------------------------------------- */
 
 /* Flat segments (APM vol. 2 §4.8); boot.S loads this table, traps_init() adds the TSS. */
 u64 host_gdt[HOST_GDT_SIZE / 8] = {
@@ -62,20 +58,15 @@ struct table_pointer {
 	u64 base;
 } __packed;
 
-/* ---- 2. setting up ------------------------------------------------------------------------ */
+/* ---- setting them up ------------------------------------------------------------------------- */
 
 static void set_gate(unsigned vector)
 {
 	uintptr_t entry = (uintptr_t)trap_entries + vector * TRAP_ENTRY_BYTES;
 
 	idt[vector] = (struct gate){
-		.offset0 = (u16)entry,
-		.selector = HOST_CS,
-		.ist = ist[vector],
-		.type = GATE_INTERRUPT,
-		.offset16 = (u16)(entry >> 16),
-		.offset32 = (u32)(entry >> 32),
-	};
+		(u16)entry,	    HOST_CS, ist[vector], GATE_INTERRUPT, (u16)(entry >> 16),
+		(u32)(entry >> 32), 0};
 }
 
 static void load_tss(void)
@@ -105,7 +96,7 @@ void traps_init(void)
 	__asm__ volatile("lidt %0" : : "m"(idtr));
 }
 
-/* ---- 3. the dispatch ---------------------------------------------------------------------- */
+/* ---- the dispatch of a trap ------------------------------------------------------------------ */
 
 void trap_handle(unsigned vector, void (*fn)(void))
 {

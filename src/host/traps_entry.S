@@ -7,15 +7,12 @@
  * a few instructions of its own, which push the missing error code and the vector's number and
  * join the others. All general registers are saved, because a trap may come between any two
  * instructions. APM vol. 2 §8.9.
- *
- *	1. the 256 entries, 16 bytes apart
- *	2. saving, calling trap_dispatch(frame), restoring
  */
 #include "host/internal.h"
 
 	.text
 
-/* ---- 1. the entries --------------------------------------------------------------------- */
+/* ---- the 256 entries, 16 bytes apart --------------------------------------------------- */
 
 	.align	16
 	.globl	trap_entries
@@ -33,7 +30,7 @@ trap_entries:
 	.set	with_error, with_error >> 1
 	.endr
 
-/* ---- 2. the common part: builds a struct trap_frame --------------------------------------- */
+/* ---- the common part: saves a struct trap_frame, calls, restores ----------------------- */
 
 	.align	16
 trap_common:

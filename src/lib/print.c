@@ -5,18 +5,13 @@
  * One formatter serves both. It puts characters into an `out`, a window of memory that either
  * drops what does not fit (str_format) or is handed to print_sink and used again each time that it
  * is full (print), so a line of any length needs 128 bytes of stack and no lock on a static buffer.
- *
- *	1. the window
- *	2. fields: padding and numbers
- *	3. the format's grammar: %[-0#][width|*][.precision|.*][hh|h|l|ll|z]conversion
- *	4. the public functions
  */
 #include "lib/print.h"
 #include "lib/string.h"
 
 void (*print_sink)(const char *text, size_t n);
 
-/* ---- 1. the window --------------------------------------------------------------------- */
+/* ---- the window ------------------------------------------------------------------------------ */
 
 struct out {
 	char *start, *at, *end;
@@ -42,7 +37,7 @@ static void put(struct out *o, char c)
 	*o->at++ = c;
 }
 
-/* ---- 2. fields ------------------------------------------------------------------------- */
+/* ---- fields: padding and numbers ------------------------------------------------------------- */
 
 /* What stands between the % and the conversion. */
 struct spec {
@@ -88,7 +83,7 @@ static void put_number(struct out *o, const struct spec *spec, u64 value, unsign
 	put_field(o, spec, prefix, p, text + sizeof(text) - p);
 }
 
-/* ---- 3. the grammar -------------------------------------------------------------------- */
+/* ---- the format's grammar: %[-0#][width|*][.precision|.*][hh|h|l|ll|z]conversion ------------- */
 
 /* A number in the format, or the next argument for a star. */
 static int parse_count(const char **fmt, va_list *args)
@@ -183,8 +178,7 @@ static bool put_conversion(struct out *o, struct spec *spec, char conversion, va
 
 static void format(struct out *o, const char *fmt, va_list ap)
 {
-	va_list args; /* a copy, because functions cannot take the address of a parameter of this
-			 type */
+	va_list args; /* a copy: nobody can take the address of a parameter of this type */
 
 	va_copy(args, ap);
 	while (*fmt) {
@@ -208,7 +202,7 @@ static void format(struct out *o, const char *fmt, va_list ap)
 	va_end(args);
 }
 
-/* ---- 4. the public functions ----------------------------------------------------------- */
+/* ---- the public functions -------------------------------------------------------------------- */
 
 void print_v(const char *fmt, va_list ap)
 {

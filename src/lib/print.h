@@ -14,19 +14,12 @@
 /* Takes @n characters of finished text; NULL throws them away. Set by host/console.c. */
 extern void (*print_sink)(const char *text, size_t n);
 
-/**
- * print() - write a formatted line to the console.
- * @fmt: printf's format
- */
+/** print() - write a formatted line to the console. */
 void print(const char *fmt, ...) __printf(1, 2);
 void print_v(const char *fmt, va_list ap);
 
 /**
- * str_format() - print into a buffer.
- * @buf: the buffer; always terminated if @size is not 0
- * @size: its size in bytes
- * @fmt: printf's format
- *
+ * str_format() - print into a buffer of @size bytes; always terminated if that is not 0.
  * Return: the length of the whole text; it was cut if that is @size or more.
  */
 int str_format(char *buf, size_t size, const char *fmt, ...) __printf(3, 4);

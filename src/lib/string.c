@@ -7,14 +7,8 @@
  * time says nothing, an instruction does), and so the four work in words of eight bytes, eight
  * words a turn. x86 reads and writes words at any address, which gives the classic trick for the
  * odd bytes: 8 to 16 bytes are two words that overlap, whatever the number.
- *
- *	1. words at any address
- *	2. memcpy and memmove, memset, memcmp
- *	3. strings: strlen, strcmp, strncmp, strchr
- *	4. ours: str_copy, str_to_u64 (hosted code, which has a C library, uses only this part)
  */
 #include "lib/string.h"
-#include "lib/errno.h"
 
 #if !__STDC_HOSTED__
 
@@ -23,7 +17,7 @@
 #pragma GCC optimize("no-tree-loop-distribute-patterns")
 #endif
 
-/* ---- 1. words at any address ----------------------------------------------------------- */
+/* ---- words at any address -------------------------------------------------------------------- */
 
 #define ANY __attribute__((may_alias, aligned(1)))
 typedef unsigned __int128 ANY any128;
@@ -58,7 +52,7 @@ static inline void copy_small(u8 *to, const u8 *from, size_t n)
 		*to = *from;
 }
 
-/* ---- 2. memory ------------------------------------------------------------------------- */
+/* ---- memcpy and memmove, memset, memcmp ------------------------------------------------------ */
 
 /* Upwards: right also where @to lies below @from and the two overlap. */
 static void copy_up(u8 *to, const u8 *from, size_t n)
@@ -126,7 +120,7 @@ int memcmp(const void *a, const void *b, size_t n)
 	return 0;
 }
 
-/* ---- 3. strings ------------------------------------------------------------------------ */
+/* ---- strings: strlen, strcmp, strchr ------------------------------------------------ */
 
 size_t strlen(const char *s)
 {
@@ -137,17 +131,11 @@ size_t strlen(const char *s)
 	return end - s;
 }
 
-int strncmp(const char *a, const char *b, size_t n)
-{
-	for (; n; n--, a++, b++)
-		if (*a != *b || !*a)
-			return (u8)*a - (u8)*b;
-	return 0;
-}
-
 int strcmp(const char *a, const char *b)
 {
-	return strncmp(a, b, SIZE_MAX);
+	for (; *a == *b && *a; a++, b++)
+		;
+	return (u8)*a - (u8)*b;
 }
 
 char *strchr(const char *s, int c)
@@ -160,17 +148,7 @@ char *strchr(const char *s, int c)
 
 #endif /* !__STDC_HOSTED__ */
 
-/* ---- 4. ours --------------------------------------------------------------------------- */
-
-bool str_copy(char *to, size_t size, const char *from)
-{
-	size_t n = strlen(from);
-	size_t fits = n < size ? n : size - 1;
-
-	memcpy(to, from, fits);
-	to[fits] = 0;
-	return fits == n;
-}
+/* ---- ours: str_to_u64 (hosted code, which has a C library, uses only this part) -------------- */
 
 /* The value of a digit in base 16, or 16 if @c is none. */
 static unsigned digit_value(char c)

@@ -19,26 +19,12 @@ void *memset(void *to, int byte, size_t n);
 int memcmp(const void *a, const void *b, size_t n);
 size_t strlen(const char *s);
 int strcmp(const char *a, const char *b);
-int strncmp(const char *a, const char *b, size_t n);
 char *strchr(const char *s, int c);
 #endif
 
 /**
- * str_copy() - copy a string into a fixed buffer, cutting it if it must be.
- * @to: the buffer
- * @size: its size in bytes, at least 1
- * @from: the string
- *
- * Return: true if all of it fitted. @to is terminated either way.
- */
-bool str_copy(char *to, size_t size, const char *from);
-
-/**
- * str_to_u64() - read a number: decimal, or hexadecimal after 0x, with an optional K, M or G.
- * @s: the text
- * @n: how many characters of it
- * @out: the number
- *
+ * str_to_u64() - read a number from the @n characters at @s: decimal, or hexadecimal after 0x, with
+ * an optional K, M or G.
  * Return: 0, -EINVAL if it is not wholly a number, -ERANGE if it does not fit in 64 bits.
  */
 int str_to_u64(const char *s, size_t n, u64 *out);

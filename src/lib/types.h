@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "lib/errno.h"
 
 typedef uint8_t u8;
 typedef uint16_t u16;

@@ -14,8 +14,6 @@
  * knowing that the sum fits, and nothing is written until all segments have been checked: inside
  * the file, below 4 GiB, apart from each other.
  */
-#include "lib/errno.h"
-#include "lib/string.h"
 #include "loaders/loaders.h"
 #include "vmm/vm.h"
 
@@ -67,24 +65,23 @@ static bool in_file(const struct vm_file *file, u64 offset, u64 size)
 static int check_ident(struct elf *elf)
 {
 	const struct vm_file *file = elf->file;
-	u64 size;
 	u8 class, data;
+	u64 size;
 
 	if (!elf_probe(file))
-		return bad_file(elf->vm, file, "not an ELF file");
+		return bad_kernel(elf->vm, "not an ELF file");
 	class = get(file, EI_CLASS, 1);
 	data = get(file, EI_DATA, 1);
 	if (class != ELFCLASS32 && class != ELFCLASS64)
-		return bad_file(elf->vm, file, "ELF class %u is neither 32-bit (1) nor 64-bit (2)",
-				class);
+		return bad_kernel(elf->vm, "ELF class %u is neither 32-bit (1) nor 64-bit (2)",
+				  class);
 	if (data != ELFDATA_LE)
-		return bad_file(elf->vm, file, "ELF data encoding %u, x86 is little-endian (1)",
-				data);
+		return bad_kernel(elf->vm, "ELF data encoding %u, x86 is little-endian (1)", data);
 	elf->word = class == ELFCLASS64 ? 8 : 4;
 	size = E_ENTRY + 3 * elf->word + 16;
 	if (file->size < size)
-		return bad_file(elf->vm, file, "cut short: %lu bytes, the ELF header alone has %lu",
-				file->size, size);
+		return bad_kernel(elf->vm, "cut short: %lu bytes, the ELF header alone has %lu",
+				  file->size, size);
 	return 0;
 }
 
@@ -93,25 +90,25 @@ static int add_segment(struct elf *elf, unsigned i, const struct part *s)
 	const struct vm_file *file = elf->file;
 
 	if (elf->count == SEGMENTS_MAX)
-		return bad_file(elf->vm, file, "more than %u segments to load", SEGMENTS_MAX);
+		return bad_kernel(elf->vm, "more than %u segments to load", SEGMENTS_MAX);
 	if (s->filesz > s->memsz)
-		return bad_file(elf->vm, file,
-				"segment %u has 0x%lx bytes in the file, 0x%lx in memory", i,
-				s->filesz, s->memsz);
+		return bad_kernel(elf->vm,
+				  "segment %u has 0x%lx bytes in the file, 0x%lx in memory", i,
+				  s->filesz, s->memsz);
 	if (!in_file(file, s->offset, s->filesz))
-		return bad_file(elf->vm, file,
-				"cut short: %lu bytes, segment %u is 0x%lx bytes at offset 0x%lx",
-				file->size, i, s->filesz, s->offset);
+		return bad_kernel(elf->vm,
+				  "cut short: %lu bytes, segment %u is 0x%lx bytes at offset 0x%lx",
+				  file->size, i, s->filesz, s->offset);
 	if (s->paddr >= LOADER_LIMIT || s->memsz > LOADER_LIMIT - s->paddr)
-		return bad_file(elf->vm, file, "segment %u, 0x%lx bytes at 0x%lx, is above 4 GiB",
-				i, s->memsz, s->paddr);
+		return bad_kernel(elf->vm, "segment %u, 0x%lx bytes at 0x%lx, is above 4 GiB", i,
+				  s->memsz, s->paddr);
 	for (unsigned k = 0; k < elf->count; k++) {
 		const struct part *t = &elf->segments[k];
 
 		if (s->paddr < t->paddr + t->memsz && t->paddr < s->paddr + s->memsz)
-			return bad_file(elf->vm, file,
-					"segment %u at 0x%lx overlaps the segment at 0x%lx", i,
-					s->paddr, t->paddr);
+			return bad_kernel(elf->vm,
+					  "segment %u at 0x%lx overlaps the segment at 0x%lx", i,
+					  s->paddr, t->paddr);
 	}
 	elf->segments[elf->count++] = *s;
 	return 0;
@@ -128,19 +125,19 @@ static int read_segments(struct elf *elf)
 	int err = 0;
 
 	if (type != ET_EXEC)
-		return bad_file(elf->vm, file,
-				"ELF type %u is not an executable (2): link it without -pie and -r",
-				type);
+		return bad_kernel(
+			elf->vm,
+			"ELF type %u is not an executable (2): link it without -pie and -r", type);
 	if (machine != our_machine)
-		return bad_file(elf->vm, file, "ELF machine %u, x86 in this class is %u", machine,
-				our_machine);
+		return bad_kernel(elf->vm, "ELF machine %u, x86 in this class is %u", machine,
+				  our_machine);
 	if (size != our_size)
-		return bad_file(elf->vm, file, "ELF program headers of %u bytes, should be %u",
-				size, our_size);
+		return bad_kernel(elf->vm, "ELF program headers of %u bytes, should be %u", size,
+				  our_size);
 	if (!in_file(file, at, (u64)n * size))
-		return bad_file(elf->vm, file,
-				"cut short: %lu bytes, has %u program headers at offset %lu",
-				file->size, n, at);
+		return bad_kernel(elf->vm,
+				  "cut short: %lu bytes, has %u program headers at offset %lu",
+				  file->size, n, at);
 	for (unsigned i = 0; i < n && !err; i++, at += size) {
 		struct part s = {
 			get(file, at + w, w),	  get(file, at + 2 * w, w),
@@ -170,19 +167,16 @@ static int find_entry(const struct elf *elf, struct image *out)
 			return 0;
 		}
 	}
-	return bad_file(elf->vm, elf->file, "the entry point 0x%lx is in none of the %u segments",
-			entry, elf->count);
+	return bad_kernel(elf->vm, "the entry point 0x%lx is in none of the %u segments", entry,
+			  elf->count);
 }
 
-int elf_load(struct vm *vm, const struct vm_file *file, struct image *out)
+int elf_load(struct vm *vm, struct image *out)
 {
+	const struct vm_file *file = &vm->config->kernel;
 	struct elf elf = {.vm = vm, .file = file};
-	int err = check_ident(&elf);
+	int err = check_ident(&elf) ?: read_segments(&elf) ?: find_entry(&elf, out);
 
-	if (!err)
-		err = read_segments(&elf);
-	if (!err)
-		err = find_entry(&elf, out);
 	out->end = 0;
 	for (unsigned i = 0; !err && i < elf.count; i++) {
 		const struct part *s = &elf.segments[i];

@@ -11,8 +11,6 @@
  * and all other general registers are 0 (but DL is 0x80 in real mode). In protected and long mode
  * the memory below 0x7c00 holds the tables listed in loaders.h, so the image must lie above.
  */
-#include "lib/errno.h"
-#include "lib/string.h"
 #include "loaders/loaders.h"
 #include "vmm/loader.h"
 #include "vmm/vm.h"
@@ -22,7 +20,6 @@
 /* No contents are wrong for a flat image, so none are right either: it must be asked for. */
 static bool flat_probe(const struct vm_file *kernel)
 {
-	(void)kernel;
 	return false;
 }
 
@@ -32,7 +29,7 @@ static int check_config(struct vm *vm)
 	const char *name = config->kernel.name;
 
 	if (!config->kernel.size)
-		return vm_fail(vm, -ENOEXEC, "%s: the file is empty", name);
+		return bad_kernel(vm, "the file is empty");
 	if (config->initrd.data || config->module_count)
 		return vm_fail(vm, -EINVAL, "%s: a flat image is told of no other files; remove %s",
 			       name,
@@ -74,14 +71,10 @@ static int check_place(struct vm *vm, u64 at)
 
 static int start(struct vcpu *vcpu, enum start_mode mode, u64 at, u64 low)
 {
-	switch (mode) {
-	case START_PROTECTED:
+	if (mode == START_PROTECTED)
 		return start_protected(vcpu, at, low + LOW_STACK, GPA(low + LOW_GDT));
-	case START_LONG:
+	if (mode == START_LONG)
 		return start_long(vcpu, at, low);
-	case START_REAL:
-		break;
-	}
 	start_real(vcpu, at);
 	return 0;
 }
@@ -105,26 +98,16 @@ static int copy_cmdline(struct vm *vm, u64 low)
 static int flat_load(struct vm *vm)
 {
 	const struct vm_config *config = vm->config;
-	u64 at = config->at, low = 0;
-	int err;
+	u64 at = config->at, low = 0, size = config->kernel.size;
 
 	if (at == UINT64_MAX)
 		at = config->mode == START_REAL ? BOOT_SECTOR : MIB;
-	err = check_config(vm);
 	if (!vm_ptr(vm, GPA(0), 1)) /* a VM without low memory */
-		low = align_up(at + config->kernel.size, PAGE_SIZE);
-	else if (!err)
-		err = check_place(vm, at);
-	if (!err)
-		err = loader_copy(vm, &config->kernel, "the image", 0, config->kernel.size, at);
-	if (!err)
-		err = start(vm->vcpu, config->mode, at, low);
-	return err ? err : copy_cmdline(vm, low);
+		low = align_up(at + size, PAGE_SIZE);
+	return check_config(vm) ?: (low ? 0 : check_place(vm, at)) ?:
+	       loader_put(vm, &config->kernel, "the image", 0, size, at, size) ?:
+	       start(vm->vcpu, config->mode, at, low) ?: copy_cmdline(vm, low);
 }
 
-static const struct loader flat_loader = {
-	.name = "flat",
-	.probe = flat_probe,
-	.load = flat_load,
-};
+static const struct loader flat_loader = {"flat", flat_probe, flat_load};
 LOADER(flat_loader);

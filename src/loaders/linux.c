@@ -21,9 +21,7 @@
  * The instructions that we spend here are in every figure of a boot, so each file is copied once,
  * and only the zero page is cleared.
  */
-#include "lib/errno.h"
 #include "lib/print.h"
-#include "lib/string.h"
 #include "loaders/loaders.h"
 #include "vmm/loader.h"
 #include "vmm/vm.h"
@@ -157,43 +155,39 @@ static int check_header(struct vm *vm, struct kernel *k)
 					       : offsetof(struct linux_header, hardware_subarch);
 
 	if (h->version < LINUX_2_06)
-		return bad_file(vm, k->file,
-				"Linux boot protocol %u.%02u is older than 2.06 (Linux 2.6.22)",
-				major, minor);
+		return bad_kernel(vm,
+				  "Linux boot protocol %u.%02u is older than 2.06 (Linux 2.6.22)",
+				  major, minor);
 	if (!(h->loadflags & LINUX_LOADED_HIGH))
-		return bad_file(vm, k->file, "a zImage (loadflags 0x%x): build a bzImage",
-				h->loadflags);
+		return bad_kernel(vm, "a zImage (loadflags 0x%x): build a bzImage", h->loadflags);
 	k->header_end = LINUX_MAGIC_AT + h->jump_offset;
 	if (k->header_end < LINUX_HEADER_AT + size || k->header_end > LINUX_HEADER_MAX)
-		return bad_file(vm, k->file,
-				"the setup header ends at 0x%lx, protocol %u.%02u has 0x%lx-0x%x",
-				k->header_end, major, minor, LINUX_HEADER_AT + size,
-				LINUX_HEADER_MAX);
+		return bad_kernel(vm,
+				  "the setup header ends at 0x%lx, protocol %u.%02u has 0x%lx-0x%x",
+				  k->header_end, major, minor, LINUX_HEADER_AT + size,
+				  LINUX_HEADER_MAX);
 	return 0;
 }
 
 static int read_kernel(struct vm *vm, struct kernel *k)
 {
 	const struct linux_header *h = k->header;
-	u64 sectors;
+	u64 sectors = h->setup_sects ? h->setup_sects : DEFAULT_SETUP_SECTS;
 	int err;
 
 	if (!linux_probe(k->file))
-		return bad_file(vm, k->file,
-				"no Linux kernel: no 0xaa55 at 0x1fe and \"HdrS\" at 0x202");
+		return bad_kernel(vm, "no Linux kernel: no 0xaa55 at 0x1fe and \"HdrS\" at 0x202");
 	err = check_header(vm, k);
 	if (err)
 		return err;
-	sectors = h->setup_sects ? h->setup_sects : DEFAULT_SETUP_SECTS;
 	k->setup_size = (1 + sectors) * LINUX_SECTOR;
 	k->code_size = (u64)h->syssize * SYSSIZE_UNIT;
 	if (k->file->size < k->setup_size + k->code_size)
-		return bad_file(vm, k->file,
-				"cut short: %lu bytes, setup_sects %lu and syssize 0x%x make %lu",
-				k->file->size, sectors, h->syssize, k->setup_size + k->code_size);
+		return bad_kernel(vm,
+				  "cut short: %lu bytes, setup_sects %lu and syssize 0x%x make %lu",
+				  k->file->size, sectors, h->syssize, k->setup_size + k->code_size);
 	if (k->code_size <= LINUX_ENTRY_64)
-		return bad_file(vm, k->file, "syssize 0x%x leaves no room for a kernel",
-				h->syssize);
+		return bad_kernel(vm, "syssize 0x%x leaves no room for a kernel", h->syssize);
 	return 0;
 }
 
@@ -229,13 +223,13 @@ static int place_kernel(struct vm *vm, struct kernel *k)
 	}
 	k->load = h->relocatable_kernel ? runs : h->code32_start;
 	if (min(k->load, runs) < MIB || max(k->load, runs) >= LOADER_LIMIT)
-		return bad_file(vm, k->file,
-				"code32_start 0x%x, pref_address 0x%lx: not from 1 MiB to 4 GiB",
-				h->code32_start, runs);
+		return bad_kernel(vm,
+				  "code32_start 0x%x, pref_address 0x%lx: not from 1 MiB to 4 GiB",
+				  h->code32_start, runs);
 	if (h->relocatable_kernel) {
 		if (!h->kernel_alignment || h->kernel_alignment & (h->kernel_alignment - 1))
-			return bad_file(vm, k->file, "kernel_alignment 0x%x is not a power of two",
-					h->kernel_alignment);
+			return bad_kernel(vm, "kernel_alignment 0x%x is not a power of two",
+					  h->kernel_alignment);
 		k->load = runs = align_up(runs, h->kernel_alignment);
 	}
 	if (!loader_ram(vm, k->file, "the kernel to run", runs, init_size) ||
@@ -257,7 +251,7 @@ static int place_initrd(struct vm *vm, struct kernel *k)
 	if (!initrd->data)
 		return 0;
 	if (!initrd->size)
-		return bad_file(vm, initrd, "the initrd is empty");
+		return vm_fail(vm, -ENOEXEC, "%s: the initrd is empty", initrd->name);
 	if (initrd->size <= top)
 		k->initrd = align_down(top - initrd->size, PAGE_SIZE);
 	if (k->initrd < k->end)
@@ -312,24 +306,22 @@ static int put_cmdline(struct vm *vm, const struct kernel *k)
 static int copy_files(struct vm *vm, const struct kernel *k)
 {
 	const struct vm_file *initrd = &vm->config->initrd;
-	int err = loader_copy(vm, k->file, "the kernel", k->setup_size, k->code_size, k->load);
+	u64 size = initrd->size;
+	int err = loader_put(vm, k->file, "the kernel", k->setup_size, k->code_size, k->load,
+			     k->code_size);
 
-	if (!err && k->initrd)
-		err = loader_copy(vm, initrd, "the initrd", 0, initrd->size, k->initrd);
-	return err;
+	return err || !k->initrd ? err
+				 : loader_put(vm, initrd, "the initrd", 0, size, k->initrd, size);
 }
 
 static int start(struct vcpu *vcpu, const struct kernel *k)
 {
 	const struct linux_header *h = k->header;
-	int err;
+	bool kernel_64 = h->version >= LINUX_2_12 && h->xloadflags & LINUX_KERNEL_64;
+	int err = kernel_64 ? start_long(vcpu, k->load + LINUX_ENTRY_64, 0)
+			    : start_protected(vcpu, k->load, LOW_STACK, GPA(LOW_GDT));
 
-	if (h->version >= LINUX_2_12 && h->xloadflags & LINUX_KERNEL_64)
-		err = start_long(vcpu, k->load + LINUX_ENTRY_64, 0);
-	else
-		err = start_protected(vcpu, k->load, LOW_STACK, GPA(LOW_GDT));
-	if (!err)
-		vcpu_set_gpr(vcpu, GPR_RSI, LOW_LINUX_PARAMS);
+	vcpu_set_gpr(vcpu, GPR_RSI, LOW_LINUX_PARAMS);
 	return err;
 }
 
@@ -342,27 +334,13 @@ static int linux_load(struct vm *vm)
 	if (config->module_count)
 		return vm_fail(vm, -EINVAL, "%s: Linux takes no modules: say as=initrd",
 			       config->modules[0].name);
-	err = read_kernel(vm, &k);
-	if (!err)
-		err = place_kernel(vm, &k);
-	if (!err)
-		err = place_initrd(vm, &k);
-	if (!err)
-		err = put_params(vm, &k);
-	if (!err)
-		err = put_cmdline(vm, &k);
-	if (!err)
-		err = copy_files(vm, &k);
-	if (!err)
-		err = start(vm->vcpu, &k);
+	err = read_kernel(vm, &k) ?: place_kernel(vm, &k) ?: place_initrd(vm, &k) ?:
+	      put_params(vm, &k) ?: put_cmdline(vm, &k) ?: copy_files(vm, &k) ?:
+	      start(vm->vcpu, &k);
 	if (!err)
 		print_version(vm, &k);
 	return err;
 }
 
-static const struct loader linux_loader = {
-	.name = "linux",
-	.probe = linux_probe,
-	.load = linux_load,
-};
+static const struct loader linux_loader = {"linux", linux_probe, linux_load};
 LOADER(linux_loader);

@@ -19,7 +19,6 @@
 #ifndef LOADERS_LOADERS_H
 #define LOADERS_LOADERS_H
 
-#include "lib/types.h"
 #include "vmm/memory.h"
 
 struct vcpu;
@@ -40,15 +39,12 @@ struct vm_file;
 #define LOADER_LIMIT	  (4 * GIB)
 
 /* ---- files and guest memory (ram.c) -------------------------------------------------- */
-
-/** bad_file() - vm_fail() with a sentence about a file, which begins with its name; -ENOEXEC. */
-int bad_file(struct vm *vm, const struct vm_file *file, const char *fmt, ...) __printf(3, 4);
+/** bad_kernel() - vm_fail() with a sentence about the kernel's file, behind its name; -ENOEXEC. */
+int bad_kernel(struct vm *vm, const char *fmt, ...) __printf(2, 3);
 
 /**
- * loader_ram() - the guest RAM that something is to be written to.
- * @who: the file that asks for it
- * @what: what for: "the kernel", "segment 2"
- * @at, @size: the guest physical address and the number of bytes
+ * loader_ram() - the guest RAM that something is to be written to: @size bytes at @at.
+ * @who: the file that asks for it; @what: what for: "the kernel", "segment 2"
  *
  * Return: a host pointer, good for @size bytes; or NULL, with a sentence in vm_fail(), if they are
  * not all RAM below 4 GiB. The caller returns -ENOMEM then.
@@ -56,18 +52,13 @@ int bad_file(struct vm *vm, const struct vm_file *file, const char *fmt, ...) __
 void *loader_ram(struct vm *vm, const struct vm_file *who, const char *what, u64 at, u64 size);
 
 /**
- * loader_copy() - copy a part of a file into guest RAM.
- * @file: the file
+ * loader_put() - copy a part of a file into guest RAM, and clear what is behind it.
  * @what: what the part is, for the error message
  * @offset, @size: which bytes of the file; the caller has checked that they are inside
- * @at: the guest physical address
- *
- * loader_put() clears the bytes behind it, up to @room in all.
+ * @at, @room: the guest physical address, and how many bytes in all, with those to clear
  *
  * Return: 0, or -ENOMEM as above.
  */
-int loader_copy(struct vm *vm, const struct vm_file *file, const char *what, u64 offset, u64 size,
-		u64 at);
 int loader_put(struct vm *vm, const struct vm_file *file, const char *what, u64 offset, u64 size,
 	       u64 at, u64 room);
 
@@ -83,42 +74,35 @@ _Static_assert(sizeof(struct ram_range) == 20, "ACPI, int 15h E820");
 #define RAM_RANGES_MAX (MEM_REGIONS + 2)
 
 /**
- * ram_map() - the memory map as a PC's firmware would tell it (BIOS function E820).
- * @ranges: RAM_RANGES_MAX places
+ * ram_map() - the memory map as a PC's firmware would tell it (BIOS function E820), in
+ * RAM_RANGES_MAX places.
  *
- * All RAM of the VM in order of address, neighbours joined; what the VM has between 0x9fc00 and
- * 1 MiB is reserved, as it is on a PC, where the extended BIOS data, the display and ROMs are
- * there.
- *
+ * All RAM of the VM in order of address, neighbours joined; what it has from 0x9fc00 to 1 MiB is
+ * reserved, because the extended BIOS data, the display and ROMs are there in a PC.
  * Return: the number of ranges.
  */
 unsigned ram_map(const struct vm *vm, struct ram_range *ranges);
 
 /* ---- ELF files (elf.c) --------------------------------------------------------------- */
-
-/* A kernel that has been put into guest RAM; guest physical addresses. */
+/* A kernel in guest RAM: where it starts, and where it ends, bss included. */
 struct image {
-	u64 entry;
-	u64 end; /* of its highest byte, bss included */
+	u64 entry, end;
 };
 
 /** elf_probe() - does the file begin like an ELF file? */
 bool elf_probe(const struct vm_file *file);
 
 /**
- * elf_load() - copy an executable's segments to their physical addresses, and clear their bss.
- * @file: an ELF32 file for the i386, or an ELF64 file for the x86-64 that lies below 4 GiB
- * @out: where it is
- *
+ * elf_load() - copy the kernel's segments to their physical addresses, and clear their bss. It is
+ * an ELF32 file for the i386, or an ELF64 file for the x86-64 that lies below 4 GiB.
  * ELF specification (TIS 1.2), book I part 1 and 2.
  *
- * Return: 0; -ENOEXEC for a file that breaks the rules or is cut short, -ENOMEM if the VM has no
- * RAM where a segment wants to be; both with a sentence in vm_fail().
+ * Return: 0, and where it is in *@out; -ENOEXEC for a file that breaks the rules or is cut short,
+ * -ENOMEM if the VM has no RAM where a segment wants to be; both with a sentence in vm_fail().
  */
-int elf_load(struct vm *vm, const struct vm_file *file, struct image *out);
+int elf_load(struct vm *vm, struct image *out);
 
 /* ---- how a guest starts (start.c) ---------------------------------------------------- */
-
 /* Selectors of the GDT that we leave to the guest: those of GRUB, and Linux's __BOOT_CS, _DS. */
 #define START_CS	  0x10
 #define START_DS	  0x18
@@ -132,10 +116,10 @@ int elf_load(struct vm *vm, const struct vm_file *file, struct image *out);
 void start_real(struct vcpu *vcpu, u64 at);
 
 /**
- * start_protected() - start in 32-bit protected mode: flat segments, no paging, no IDT.
- * @entry, @stack: EIP and ESP
- * @gdt: guest RAM for START_GDT_ENTRIES descriptors
- * All general registers are zero. Return: 0, or -ENOMEM with a sentence.
+ * start_protected() - start in 32-bit protected mode: flat segments, no paging, no IDT, all general
+ * registers zero.
+ * @entry, @stack: EIP and ESP; @gdt: guest RAM for START_GDT_ENTRIES descriptors
+ * Return: 0, or -ENOMEM with a sentence.
  */
 int start_protected(struct vcpu *vcpu, u64 entry, u64 stack, gpa_t gdt);
 

@@ -24,17 +24,14 @@
  * them; QEMU puts them behind the kernel as well.
  */
 #include "host/multiboot.h"
-#include "lib/errno.h"
-#include "lib/string.h"
+#include "lib/print.h"
 #include "loaders/loaders.h"
 #include "vmm/loader.h"
 #include "vmm/vm.h"
 
 /* The header, §3.1. */
 struct multiboot_header {
-	u32 magic;
-	u32 flags;
-	u32 checksum;
+	u32 magic, flags, checksum;
 	/* the rest is there only if flags has MULTIBOOT_ADDRESSES: addresses in guest memory */
 	u32 header_addr;   /* of this header */
 	u32 load_addr;	   /* of the first byte that is loaded */
@@ -93,24 +90,22 @@ static int check_header(struct vm *vm, const struct vm_file *file, const struct 
 			u64 at)
 {
 	u64 searched = min(file->size, HEADER_SEARCH);
-	u32 unknown;
+	u32 unknown = h ? h->flags & MULTIBOOT_MANDATORY & ~MULTIBOOT_KNOWN : 0;
 
 	if (!h)
-		return bad_file(vm, file, "no Multiboot header in the first %lu bytes", searched);
+		return bad_kernel(vm, "no Multiboot header in the first %lu bytes", searched);
 	if (sum(h))
-		return bad_file(
-			vm, file,
-			"Multiboot header at 0x%lx: magic, flags and checksum add up to 0x%x", at,
-			sum(h));
-	unknown = h->flags & MULTIBOOT_MANDATORY & ~MULTIBOOT_KNOWN;
+		return bad_kernel(
+			vm, "Multiboot header at 0x%lx: magic, flags and checksum add up to 0x%x",
+			at, sum(h));
 	if (unknown)
-		return bad_file(vm, file,
-				"the Multiboot header asks for flag %d, of which nobody knows",
-				__builtin_ctz(unknown));
+		return bad_kernel(vm,
+				  "the Multiboot header asks for flag %d, of which nobody knows",
+				  __builtin_ctz(unknown));
 	if (h->flags & MULTIBOOT_ADDRESSES && searched - at < sizeof(*h))
-		return bad_file(
-			vm, file,
-			"Multiboot header at 0x%lx has addresses (flag 16), but is cut short", at);
+		return bad_kernel(
+			vm, "Multiboot header at 0x%lx has addresses (flag 16), but is cut short",
+			at);
 	return 0;
 }
 
@@ -127,22 +122,21 @@ static int load_by_addresses(struct vm *vm, const struct vm_file *file,
 	u64 end, most;
 
 	if (h->header_addr < h->load_addr || before > offset)
-		return bad_file(vm, file,
-				"header_addr 0x%x and load_addr 0x%x do not fit a header at 0x%lx",
-				h->header_addr, h->load_addr, offset);
+		return bad_kernel(
+			vm, "header_addr 0x%x and load_addr 0x%x do not fit a header at 0x%lx",
+			h->header_addr, h->load_addr, offset);
 	most = file->size - start;
 	end = h->load_end_addr ? h->load_end_addr : h->load_addr + most;
 	if (end < h->load_addr || end - h->load_addr > most)
-		return bad_file(
-			vm, file,
-			"load_addr 0x%x to load_end_addr 0x%x, but the file has 0x%lx bytes",
+		return bad_kernel(
+			vm, "load_addr 0x%x to load_end_addr 0x%x, but the file has 0x%lx bytes",
 			h->load_addr, h->load_end_addr, most);
 	if (h->bss_end_addr && h->bss_end_addr < end)
-		return bad_file(vm, file, "bss_end_addr 0x%x is before the end of the data, 0x%lx",
-				h->bss_end_addr, end);
+		return bad_kernel(vm, "bss_end_addr 0x%x is before the end of the data, 0x%lx",
+				  h->bss_end_addr, end);
 	if (h->entry_addr < h->load_addr || h->entry_addr >= end)
-		return bad_file(vm, file, "entry_addr 0x%x is not in 0x%x-0x%lx", h->entry_addr,
-				h->load_addr, end);
+		return bad_kernel(vm, "entry_addr 0x%x is not in 0x%x-0x%lx", h->entry_addr,
+				  h->load_addr, end);
 	*out = (struct image){.entry = h->entry_addr, .end = max(end, h->bss_end_addr)};
 	return loader_put(vm, file, "the kernel", start, end - h->load_addr, h->load_addr,
 			  out->end - h->load_addr);
@@ -160,8 +154,8 @@ static int load_kernel(struct vm *vm, struct image *out)
 	if (h->flags & MULTIBOOT_ADDRESSES)
 		return load_by_addresses(vm, file, h, offset, out);
 	if (elf_probe(file))
-		return elf_load(vm, file, out);
-	return bad_file(vm, file, "not ELF, and its Multiboot header gives no addresses (flag 16)");
+		return elf_load(vm, out);
+	return bad_kernel(vm, "not ELF, and its Multiboot header gives no addresses (flag 16)");
 }
 
 /* ---- 3. what it is told, §3.3 -------------------------------------------------------- */
@@ -199,15 +193,9 @@ static u64 cmdline_size(const struct vm_file *file)
 static u32 put_string(struct writer *w, const char *first, const char *second)
 {
 	char *start = w->end;
-	size_t n = strlen(first);
+	size_t room = strlen(first) + 1 + strlen(second) + 1;
 
-	memcpy(w->end, first, n + 1);
-	if (*second) {
-		w->end[n++] = ' ';
-		memcpy(w->end + n, second, strlen(second) + 1);
-		n += strlen(second);
-	}
-	w->end += n + 1;
+	w->end += str_format(start, room, "%s%s%s", first, *second ? " " : "", second) + 1;
 	return guest_address(w, start);
 }
 
@@ -228,17 +216,11 @@ static int put_modules(struct vm *vm, struct writer *w, u64 at)
 	info->flags |= MULTIBOOT_INFO_MODULES;
 	info->mods_addr = guest_address(w, w->block->modules);
 	while ((file = module(vm->config, info->mods_count))) {
-		int err;
-
 		at = align_up(at, PAGE_SIZE);
-		err = loader_copy(vm, file, "the module", 0, file->size, at);
-		if (err)
-			return err;
+		if (loader_put(vm, file, "the module", 0, file->size, at, file->size))
+			return -ENOMEM;
 		w->block->modules[info->mods_count++] = (struct multiboot_module){
-			.start = at,
-			.end = at + file->size,
-			.string = put_string(w, file->name, file->cmdline),
-		};
+			at, at + file->size, put_string(w, file->name, file->cmdline), 0};
 		at += file->size;
 	}
 	return 0;
@@ -270,7 +252,6 @@ static int inform(struct vm *vm, u64 end, struct writer *w)
 {
 	const struct vm_file *kernel = &vm->config->kernel, *file;
 	u64 size = sizeof(struct block) + cmdline_size(kernel) + sizeof(LOADER_NAME);
-	int err;
 
 	for (unsigned i = 0; (file = module(vm->config, i)); i++)
 		size += cmdline_size(file);
@@ -281,9 +262,8 @@ static int inform(struct vm *vm, u64 end, struct writer *w)
 	memset(w->block, 0, sizeof(struct block));
 	w->end = w->block->strings;
 	put_memory(vm, w);
-	err = put_modules(vm, w, w->at + size);
-	if (err)
-		return err;
+	if (put_modules(vm, w, w->at + size))
+		return -ENOMEM;
 	w->block->info.flags |= MULTIBOOT_INFO_CMDLINE | MULTIBOOT_INFO_LOADER_NAME;
 	w->block->info.cmdline = put_string(w, kernel->name, kernel->cmdline);
 	w->block->info.boot_loader_name = put_string(w, LOADER_NAME, "");
@@ -297,10 +277,8 @@ static int multiboot_load(struct vm *vm)
 	const struct mem_region *ram;
 	struct writer w;
 	struct image image;
-	int err = load_kernel(vm, &image);
+	int err = load_kernel(vm, &image) ?: inform(vm, image.end, &w);
 
-	if (!err)
-		err = inform(vm, image.end, &w);
 	if (err)
 		return err;
 	ram = vm_region(vm, GPA(w.at));
@@ -312,9 +290,5 @@ static int multiboot_load(struct vm *vm)
 	return err;
 }
 
-static const struct loader multiboot_loader = {
-	.name = "multiboot",
-	.probe = multiboot_probe,
-	.load = multiboot_load,
-};
+static const struct loader multiboot_loader = {"multiboot", multiboot_probe, multiboot_load};
 LOADER(multiboot_loader);

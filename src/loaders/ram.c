@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * ram.c: guest RAM as the loaders see it: to write into, and to describe.
- */
-#include "lib/errno.h"
+/* ram.c: guest RAM as the loaders see it: to write into, and to describe. */
 #include "lib/print.h"
-#include "lib/string.h"
 #include "loaders/loaders.h"
 #include "vmm/vm.h"
 
 #define CONVENTIONAL_END 0x9fc00ull /* the KiB below 640 KiB is the extended BIOS data area */
 
-int bad_file(struct vm *vm, const struct vm_file *file, const char *fmt, ...)
+int bad_kernel(struct vm *vm, const char *fmt, ...)
 {
 	char text[sizeof(vm->reason)];
 	va_list ap;
@@ -18,7 +14,7 @@ int bad_file(struct vm *vm, const struct vm_file *file, const char *fmt, ...)
 	va_start(ap, fmt);
 	str_format_v(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	return vm_fail(vm, -ENOEXEC, "%s: %s", file->name, text);
+	return vm_fail(vm, -ENOEXEC, "%s: %s", vm->config->kernel.name, text);
 }
 
 void *loader_ram(struct vm *vm, const struct vm_file *who, const char *what, u64 at, u64 size)
@@ -44,12 +40,6 @@ int loader_put(struct vm *vm, const struct vm_file *file, const char *what, u64 
 	memcpy(to, (const u8 *)file->data + offset, size);
 	memset(to + size, 0, room - size);
 	return 0;
-}
-
-int loader_copy(struct vm *vm, const struct vm_file *file, const char *what, u64 offset, u64 size,
-		u64 at)
-{
-	return loader_put(vm, file, what, offset, size, at, size);
 }
 
 /* Put [start, end) behind the @n ranges there are; an empty one is nothing. Return the new @n. */

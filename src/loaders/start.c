@@ -7,43 +7,24 @@
  * the hidden parts of the segment registers are ours to set, and we set what those instructions
  * would have left. What they would have left in memory (a GDT, page tables) we write as well,
  * because the guest may load a segment register or walk its tables before it makes its own.
- *
- *	1. segments and their descriptors
- *	2. registers
- *	3. page tables
- *	4. the three states
  */
-#include "lib/errno.h"
-#include "lib/string.h"
 #include "loaders/loaders.h"
 #include "vmm/vm.h"
 #include "x86/paging.h"
 
-/* ---- 1. segments and their descriptors ----------------------------------------------- */
+/* ---- segments and their descriptors ---------------------------------------------------------- */
 
 #define FLAT_LIMIT 0xffffffffu
 #define FLAT	   (SEG_G | SEG_P | SEG_S)
 
-static const struct segment flat_code32 = {
-	.selector = START_CS,
-	.attrib = FLAT | SEG_DB | SEG_TYPE_CODE_RX,
-	.limit = FLAT_LIMIT,
-};
-static const struct segment flat_code64 = {
-	.selector = START_CS,
-	.attrib = FLAT | SEG_L | SEG_TYPE_CODE_RX,
-	.limit = FLAT_LIMIT,
-};
-static const struct segment flat_data = {
-	.selector = START_DS,
-	.attrib = FLAT | SEG_DB | SEG_TYPE_DATA_RW,
-	.limit = FLAT_LIMIT,
-};
+/* Selector, attributes, limit, base. */
+static const struct segment flat_code32 = {START_CS, FLAT | SEG_DB | SEG_TYPE_CODE_RX, FLAT_LIMIT,
+					   0},
+			    flat_code64 = {START_CS, FLAT | SEG_L | SEG_TYPE_CODE_RX, FLAT_LIMIT,
+					   0},
+			    flat_data = {START_DS, FLAT | SEG_DB | SEG_TYPE_DATA_RW, FLAT_LIMIT, 0};
 /* No task switching is meant, but the processor wants a TSS that is busy (APM vol. 2 §12.2.2). */
-static const struct segment no_task = {
-	.attrib = SEG_P | SEG_TYPE_TSS_BUSY,
-	.limit = 0xffff,
-};
+static const struct segment no_task = {0, SEG_P | SEG_TYPE_TSS_BUSY, 0xffff, 0};
 
 /*
  * The eight bytes in a GDT that load as @s (APM vol. 2 §4.7.1):
@@ -78,7 +59,7 @@ static int set_flat_segments(struct vcpu *vcpu, const struct segment *code, gpa_
 	return 0;
 }
 
-/* ---- 2. registers -------------------------------------------------------------------- */
+/* ---- registers ------------------------------------------------------------------------------- */
 
 /*
  * Interrupts are off, and so is the cache's reset state, which a BIOS ends. @idt_limit 0 means
@@ -97,7 +78,7 @@ static void set_registers(struct vcpu *vcpu, u64 cr0, u64 rip, u64 rsp, u16 idt_
 	cpu->set_table(vcpu, true, &idt);
 }
 
-/* ---- 3. page tables ------------------------------------------------------------------ */
+/* ---- page tables ----------------------------------------------------------------------------- */
 
 /*
  * The first 4 GiB one to one (APM vol. 2 §5.3.4): entry 0 of level 4 points to the table of level 3
@@ -125,7 +106,7 @@ static int build_page_tables(struct vm *vm, u64 at)
 	return 0;
 }
 
-/* ---- 4. the three states ------------------------------------------------------------- */
+/* ---- the three states ------------------------------------------------------------------------ */
 
 #define REAL_LIMIT	0xffff
 #define REAL_IDT_LIMIT	0x3ff /* 256 vectors of four bytes */
@@ -138,14 +119,9 @@ void start_real(struct vcpu *vcpu, u64 at)
 	set_registers(vcpu, 0, at - ((u64)cs << 4), LOW_STACK, REAL_IDT_LIMIT);
 	vcpu_set_gpr(vcpu, GPR_RDX, FIRST_HARD_DISK);
 	for (enum seg seg = SEG_ES; seg <= SEG_GS; seg++) {
+		u16 type = seg == SEG_CS ? SEG_TYPE_CODE_RX : SEG_TYPE_DATA_RW;
 		u16 selector = seg == SEG_SS ? 0 : cs;
-		struct segment s = {
-			.selector = selector,
-			.attrib = SEG_P | SEG_S |
-				  (seg == SEG_CS ? SEG_TYPE_CODE_RX : SEG_TYPE_DATA_RW),
-			.limit = REAL_LIMIT,
-			.base = (u64)selector << 4,
-		};
+		struct segment s = {selector, SEG_P | SEG_S | type, REAL_LIMIT, (u64)selector << 4};
 
 		cpu->set_seg(vcpu, seg, &s);
 	}

@@ -10,33 +10,26 @@
 #define CODES (SVM_EXIT_RDPRU + 1)
 
 /* Codes that we never asked for stay 0, EXIT_UNKNOWN. */
+/* clang-format off */
 static const u8 kinds[CODES] = {
-	[SVM_EXIT_CR_READ... SVM_EXIT_CR_READ + 15] = EXIT_CR_READ,
-	[SVM_EXIT_CR_WRITE... SVM_EXIT_CR_WRITE + 15] = EXIT_CR_WRITE,
-	[SVM_EXIT_EXCEPTION... SVM_EXIT_EXCEPTION + 31] = EXIT_EXCEPTION,
-	[SVM_EXIT_INTR] = EXIT_INTERRUPT,
-	[SVM_EXIT_NMI] = EXIT_INTERRUPT, /* they are pending still, and come when GIF is set */
-	[SVM_EXIT_SMI] = EXIT_INTERRUPT,
-	[SVM_EXIT_INIT] = EXIT_INTERRUPT,
-	[SVM_EXIT_RDPMC] = EXIT_RDPMC,
-	[SVM_EXIT_VINTR] = EXIT_WINDOW,
-	[SVM_EXIT_CPUID] = EXIT_CPUID,
-	[SVM_EXIT_INVD] = EXIT_INVD,
-	[SVM_EXIT_WBINVD] = EXIT_INVD,
-	[SVM_EXIT_HLT] = EXIT_HLT,
-	[SVM_EXIT_INVLPG] = EXIT_INVLPG,
-	[SVM_EXIT_IOIO] = EXIT_IO,
-	[SVM_EXIT_MSR] = EXIT_RDMSR,
-	[SVM_EXIT_TASK] = EXIT_TASK_SWITCH,
+	[SVM_EXIT_CR_READ ... SVM_EXIT_CR_READ + 15] = EXIT_CR_READ,
+	[SVM_EXIT_CR_WRITE ... SVM_EXIT_CR_WRITE + 15] = EXIT_CR_WRITE,
+	[SVM_EXIT_EXCEPTION ... SVM_EXIT_EXCEPTION + 31] = EXIT_EXCEPTION,
+	/* these are pending still, and come when GIF is set */
+	[SVM_EXIT_INTR] = EXIT_INTERRUPT,    [SVM_EXIT_NMI] = EXIT_INTERRUPT,
+	[SVM_EXIT_SMI] = EXIT_INTERRUPT,     [SVM_EXIT_INIT] = EXIT_INTERRUPT,
+	[SVM_EXIT_VINTR] = EXIT_WINDOW,      [SVM_EXIT_RDPMC] = EXIT_RDPMC,
+	[SVM_EXIT_CPUID] = EXIT_CPUID,       [SVM_EXIT_HLT] = EXIT_HLT,
+	[SVM_EXIT_INVD] = EXIT_INVD,         [SVM_EXIT_WBINVD] = EXIT_INVD,
+	[SVM_EXIT_IOIO] = EXIT_IO,           [SVM_EXIT_INVLPG] = EXIT_INVLPG,
+	[SVM_EXIT_MSR] = EXIT_RDMSR,         [SVM_EXIT_TASK] = EXIT_TASK_SWITCH,
 	[SVM_EXIT_SHUTDOWN] = EXIT_SHUTDOWN,
-	[SVM_EXIT_VMMCALL] = EXIT_HYPERCALL,
-	[SVM_EXIT_INVLPGA] = EXIT_FORBIDDEN,
-	[SVM_EXIT_VMRUN] = EXIT_FORBIDDEN,
-	[SVM_EXIT_VMLOAD... SVM_EXIT_SKINIT] = EXIT_FORBIDDEN,
-	[SVM_EXIT_MONITOR] = EXIT_FORBIDDEN,
-	[SVM_EXIT_MWAIT] = EXIT_FORBIDDEN,
+	[SVM_EXIT_VMMCALL] = EXIT_HYPERCALL, [SVM_EXIT_INVLPGA] = EXIT_FORBIDDEN,
+	[SVM_EXIT_VMRUN] = EXIT_FORBIDDEN,   [SVM_EXIT_VMLOAD ... SVM_EXIT_SKINIT] = EXIT_FORBIDDEN,
+	[SVM_EXIT_MONITOR] = EXIT_FORBIDDEN, [SVM_EXIT_MWAIT] = EXIT_FORBIDDEN,
 	[SVM_EXIT_RDPRU] = EXIT_FORBIDDEN,
 };
+/* clang-format on */
 
 static void decode_io(const struct vmcb *vmcb, struct exit *exit)
 {
@@ -74,10 +67,7 @@ static bool taken_from_pin(struct vcpu *vcpu, const struct event *event)
 	       (event->vector > 31 || (vcpu->offered == event->vector && !event->has_error));
 }
 
-/*
- * The exit cut an event's delivery short (APM vol. 2 §15.7.2): a fault on the guest's IDT, stack or
- * TSS.
- */
+/* A fault on the guest's IDT, stack or TSS cut an event's delivery short (APM vol. 2 §15.7.2). */
 static __slow void decode_interrupted(struct vcpu *vcpu, const struct vmcb *vmcb, struct exit *exit)
 {
 	vcpu->requests |= REQUEST_IRQ;
@@ -95,31 +85,21 @@ static __slow void decode_interrupted(struct vcpu *vcpu, const struct vmcb *vmcb
 
 static void decode_details(const struct vmcb *vmcb, struct exit *exit)
 {
-	switch (exit->kind) {
-	case EXIT_IO:
+	if (exit->kind == EXIT_IO) {
 		decode_io(vmcb, exit);
-		break;
-	case EXIT_RDMSR:
-		if (vmcb->exit_info1)
-			exit->kind = EXIT_WRMSR;
-		break;
-	case EXIT_CR_READ:
-	case EXIT_CR_WRITE:
-		exit->cr.number = exit->code & 0xf;
-		break;
-	case EXIT_EXCEPTION:
+	} else if (exit->kind == EXIT_RDMSR) {
+		exit->kind = vmcb->exit_info1 ? EXIT_WRMSR : EXIT_RDMSR;
+	} else if (exit->kind == EXIT_EXCEPTION) {
 		exit->exception.vector = exit->code - SVM_EXIT_EXCEPTION;
 		exit->exception.has_error = VECTORS_WITH_ERROR >> exit->exception.vector & 1;
 		exit->exception.error = vmcb->exit_info1;
 		exit->exception.address = vmcb->exit_info2;
-		break;
-	case EXIT_MEMORY:
+	} else if (exit->kind == EXIT_MEMORY) {
 		exit->memory.gpa = GPA(vmcb->exit_info2);
 		exit->memory.error = vmcb->exit_info1;
 		exit->memory.table_walk = vmcb->exit_info1 & SVM_NPF_TABLE;
-		break;
-	default:
-		break;
+	} else { /* EXIT_CR_READ, EXIT_CR_WRITE */
+		exit->cr.number = exit->code & 0xf;
 	}
 }
 

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* inject.c: exceptions for the guest, and stepping over an instruction that we did in its place. */
-#include "host/host.h"
-#include "lib/errno.h"
 #include "lib/lab.h"
 #include "svm/svm.h"
-#include "vmm/inject.h"
+#include "vmm/vcpu.h"
 
 int svm_advance(struct vcpu *vcpu, u64 next_rip)
 {

@@ -13,14 +13,8 @@
  *
  * An MSR in none of these ranges always exits.
  */
-#include "host/host.h"
-#include "lib/errno.h"
 #include "lib/lab.h"
-#include "lib/string.h"
 #include "svm/svm.h"
-
-#define IOPM_SIZE  (3 * PAGE_SIZE)
-#define MSRPM_SIZE (2 * PAGE_SIZE)
 
 /* VMLOAD, VMSAVE and VMRUN move these with the guest, so they need no exit. */
 static const u32 switched[] = {
@@ -35,10 +29,6 @@ int svm_vm_create(struct vm *vm)
 	if (!s)
 		return -ENOMEM;
 	vm->cpu_state = s;
-	s->iopm = pages_alloc_zero(IOPM_SIZE, PAGE_SIZE);
-	s->msrpm = pages_alloc_zero(MSRPM_SIZE, PAGE_SIZE);
-	if (!s->iopm || !s->msrpm)
-		return -ENOMEM; /* svm_vm_destroy() is called for what there is */
 #if SOLVED >= 1
 	memset(s->iopm, 0xff, IOPM_SIZE);
 	memset(s->msrpm, 0xff, MSRPM_SIZE);
@@ -59,15 +49,7 @@ int svm_vm_create(struct vm *vm)
 
 void svm_vm_destroy(struct vm *vm)
 {
-	struct svm_vm *s = vm->cpu_state;
-
-	if (!s)
-		return;
-	if (s->iopm)
-		pages_free(ptr_hpa(s->iopm), IOPM_SIZE, false);
-	if (s->msrpm)
-		pages_free(ptr_hpa(s->msrpm), MSRPM_SIZE, false);
-	kfree(s, sizeof(*s));
+	kfree(vm->cpu_state, sizeof(struct svm_vm));
 	vm->cpu_state = NULL;
 }
 

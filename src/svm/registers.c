@@ -2,23 +2,20 @@
 /*
  * registers.c: the guest's registers that the processor keeps in the VMCB, read and written there.
  */
-#include "host/host.h"
-#include "svm/registers.h"
+#include "svm/svm.h"
+
+#define AT(field) offsetof(struct vmcb, field)
 
 static const u16 reg_offset[VREG_COUNT] = {
-	[VREG_RIP] = offsetof(struct vmcb, rip),       [VREG_RSP] = offsetof(struct vmcb, rsp),
-	[VREG_RFLAGS] = offsetof(struct vmcb, rflags), [VREG_CR0] = offsetof(struct vmcb, cr0),
-	[VREG_CR2] = offsetof(struct vmcb, cr2),       [VREG_CR3] = offsetof(struct vmcb, cr3),
-	[VREG_CR4] = offsetof(struct vmcb, cr4),       [VREG_EFER] = offsetof(struct vmcb, efer),
-	[VREG_DR6] = offsetof(struct vmcb, dr6),       [VREG_DR7] = offsetof(struct vmcb, dr7),
-	[VREG_PAT] = offsetof(struct vmcb, g_pat),
+	[VREG_RIP] = AT(rip), [VREG_RSP] = AT(rsp),   [VREG_RFLAGS] = AT(rflags),
+	[VREG_CR0] = AT(cr0), [VREG_CR2] = AT(cr2),   [VREG_CR3] = AT(cr3),
+	[VREG_CR4] = AT(cr4), [VREG_EFER] = AT(efer), [VREG_DR6] = AT(dr6),
+	[VREG_DR7] = AT(dr7), [VREG_PAT] = AT(g_pat),
 };
 
 static const u16 seg_offset[SEG_COUNT] = {
-	[SEG_ES] = offsetof(struct vmcb, es),	  [SEG_CS] = offsetof(struct vmcb, cs),
-	[SEG_SS] = offsetof(struct vmcb, ss),	  [SEG_DS] = offsetof(struct vmcb, ds),
-	[SEG_FS] = offsetof(struct vmcb, fs),	  [SEG_GS] = offsetof(struct vmcb, gs),
-	[SEG_LDTR] = offsetof(struct vmcb, ldtr), [SEG_TR] = offsetof(struct vmcb, tr),
+	[SEG_ES] = AT(es), [SEG_CS] = AT(cs), [SEG_SS] = AT(ss),     [SEG_DS] = AT(ds),
+	[SEG_FS] = AT(fs), [SEG_GS] = AT(gs), [SEG_LDTR] = AT(ldtr), [SEG_TR] = AT(tr),
 };
 
 void svm_registers_init(struct svm_vcpu *s)
@@ -79,10 +76,7 @@ void svm_get_seg(struct vcpu *vcpu, enum seg seg, struct segment *out)
 	*out = *seg_at(vcpu, seg);
 }
 
-/*
- * The privilege level has a byte of its own, and processors differ in whether they believe it or
- * SS.DPL: keep both equal.
- */
+/* CPL has a byte of its own, and processors differ in which they believe, it or SS.DPL: keep both. */
 void svm_set_seg(struct vcpu *vcpu, enum seg seg, const struct segment *in)
 {
 	*seg_at(vcpu, seg) = *in;
@@ -128,14 +122,7 @@ void svm_get_walk(struct vcpu *vcpu, struct walk_regs *regs)
 void svm_intercept(struct vcpu *vcpu, enum intercept what, bool on)
 {
 	struct vmcb *vmcb = vmcb_of(vcpu);
-	static const struct {
-		bool write;
-		u8 cr;
-	} crs[] = {
-		[INTERCEPT_CR0_WRITE] = {true, 0}, [INTERCEPT_CR0_READ] = {false, 0},
-		[INTERCEPT_CR3_WRITE] = {true, 3}, [INTERCEPT_CR3_READ] = {false, 3},
-		[INTERCEPT_CR4_WRITE] = {true, 4}, [INTERCEPT_CR4_READ] = {false, 4},
-	};
+	static const u8 crs[] = {0, 3, 4}; /* each to be written, to be read */
 
 	if (what >= INTERCEPT_EXCEPTION) {
 		u32 bit = 1u << (what - INTERCEPT_EXCEPTION);
@@ -147,8 +134,8 @@ void svm_intercept(struct vcpu *vcpu, enum intercept what, bool on)
 
 		vmcb->intercepts1 = on ? vmcb->intercepts1 | bit : vmcb->intercepts1 & ~bit;
 	} else {
-		u16 *word = crs[what].write ? &vmcb->cr_write : &vmcb->cr_read;
-		u16 bit = 1u << crs[what].cr;
+		u16 *word = what % 2 ? &vmcb->cr_read : &vmcb->cr_write;
+		u16 bit = 1u << crs[what / 2];
 
 		*word = on ? *word | bit : *word & ~bit;
 	}

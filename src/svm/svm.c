@@ -19,14 +19,9 @@
  *	permission.c	I/O and MSR permission maps
  *	check.c		which rule a refused control block broke
  */
-#include "host/cpu.h"
-#include "host/host.h"
-#include "lib/errno.h"
 #include "lib/lab.h"
 #include "lib/print.h"
-#include "svm/registers.h"
 #include "svm/svm.h"
-#include "vmm/cpu_ops.h"
 
 #define CPUID_ADDR_SIZES 0x80000008
 

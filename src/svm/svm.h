@@ -8,7 +8,6 @@
 
 #include "svm/detect.h"
 #include "svm/vmcb.h"
-#include "vmm/exit.h"
 #include "vmm/vm.h"
 
 /* The host's FS, GS, TR and system call registers, for VMLOAD after each exit. */
@@ -35,10 +34,11 @@ struct svm_vcpu {
 	struct paging_regs seen;
 };
 
-/* I/O and MSR permission maps, one set a VM (permission.c). */
+/* I/O and MSR permission maps, one set a VM (permission.c); on page boundaries, as kalloc() is. */
+#define IOPM_SIZE  (3 * PAGE_SIZE)
+#define MSRPM_SIZE (2 * PAGE_SIZE)
 struct svm_vm {
-	u8 *iopm;
-	u8 *msrpm;
+	u8 iopm[IOPM_SIZE], msrpm[MSRPM_SIZE];
 };
 
 static inline struct svm_vcpu *svm_of(struct vcpu *vcpu)
@@ -69,7 +69,20 @@ void svm_decode_exit(struct vcpu *vcpu, const struct vmcb *vmcb, struct exit *ex
 /** svm_decode_event() - an event in the format of EVENTINJ and EXITINTINFO. */
 void svm_decode_event(u64 word, struct event *event);
 
-/* The table's operations that are in other files; vmm/cpu_ops.h has the contracts. */
+/** svm_registers_init() - a new virtual CPU's registers are all in its VMCB. */
+void svm_registers_init(struct svm_vcpu *s);
+u64 svm_get(struct vcpu *vcpu, enum vreg reg);
+void svm_set(struct vcpu *vcpu, enum vreg reg, u64 value);
+void svm_get_seg(struct vcpu *vcpu, enum seg seg, struct segment *out);
+void svm_set_seg(struct vcpu *vcpu, enum seg seg, const struct segment *in);
+void svm_get_table(struct vcpu *vcpu, bool idt, struct table_reg *out);
+void svm_set_table(struct vcpu *vcpu, bool idt, const struct table_reg *in);
+u8 svm_get_cpl(struct vcpu *vcpu);
+void svm_get_walk(struct vcpu *vcpu, struct walk_regs *regs);
+void svm_set_paging(struct vcpu *vcpu, const struct paging_regs *real);
+void svm_intercept(struct vcpu *vcpu, enum intercept what, bool on);
+
+/* The rest of struct cpu_ops; it has the contracts. */
 int svm_advance(struct vcpu *vcpu, u64 next_rip);
 int svm_inject(struct vcpu *vcpu, const struct event *event);
 void svm_take_back(struct vcpu *vcpu, struct event *event);
@@ -104,11 +117,8 @@ void svm_asid_renew(struct svm_vcpu *s);
 /**
  * svm_check_vmcb() - hold a VMCB against the rules of APM vol. 2 §15.5.1, which VMRUN enforces
  * without saying which was broken.
- * @vmcb: the block
- * @features: what the processor has
- * @phys_bits: its physical address width
+ * @features, @phys_bits: what the processor has, and its physical address width
  * @say: called with each broken rule in a sentence, its section included
- *
  * Return: the number of broken rules.
  */
 int svm_check_vmcb(const struct vmcb *vmcb, const struct svm_features *features, unsigned phys_bits,

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* vcpu.c: a virtual CPU's VMCB, filled as for a processor fresh from reset. */
-#include "host/host.h"
-#include "lib/errno.h"
 #include "lib/lab.h"
-#include "svm/registers.h"
+#include "svm/svm.h"
 
 /*
  * What a guest must never do by itself. VMRUN's own intercept is not a choice: the processor

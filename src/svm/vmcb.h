@@ -10,7 +10,6 @@
 #ifndef SVM_VMCB_H
 #define SVM_VMCB_H
 
-#include "lib/types.h"
 #include "x86/segment.h"
 
 /* intercepts, first word (offset 0x0c) */

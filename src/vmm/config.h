@@ -16,20 +16,18 @@
  *	at=ADDRESS			flat: where to put it and start it; default 0x7c00 in
  *					real mode, else 1M
  *	mode=real|protected|long	flat: in what mode it starts; default real
- *	trap=WORD[+WORD…]		exit where it need not: cr
+ *	trap=cr				exit where it need not: at every access to a control register
  *	cpuid=LEAF:EAX:EBX:ECX:EDX	what that leaf says
  *	msr=NUMBER:VALUE		an MSR of this VM that keeps what is written to it
  *	io=PORT:VALUE			four ports, a register that keeps what is written to it
  *
  * The last three take several, with + between. They make machines that no guest has seen before.
- *
  * at= and mode= imply loader=flat. A word that is not known, or is there twice, is an error.
  */
 #ifndef VMM_CONFIG_H
 #define VMM_CONFIG_H
 
 #include "host/host.h"
-#include "lib/types.h"
 #include "vmm/words.h"
 
 #define VM_NAME_MAX  16
@@ -47,15 +45,13 @@ enum start_mode { START_REAL, START_PROTECTED, START_LONG };
 
 struct vm_config {
 	char name[VM_NAME_MAX];
-	u64 mem;	 /* bytes, a multiple of 2 MiB */
-	char paging[12]; /* empty: choose */
-	char loader[12]; /* empty: choose */
-	u64 at;		 /* UINT64_MAX: not given */
+	u64 mem;		     /* bytes, a multiple of 2 MiB */
+	char paging[12], loader[12]; /* empty: choose */
+	u64 at;			     /* UINT64_MAX: not given */
 	enum start_mode mode;
 	bool trap_cr;
-	struct word cpuid, msr, io; /* as they stand there: devices/preset.c reads them */
-	struct vm_file kernel;
-	struct vm_file initrd; /* data is NULL if there is none */
+	struct word cpuid, msr, io;    /* as they stand there: devices/preset.c reads them */
+	struct vm_file kernel, initrd; /* without an initrd its data is NULL */
 	struct vm_file modules[VM_FILES_MAX];
 	unsigned module_count;
 };
@@ -65,8 +61,6 @@ struct vm_config {
  * @modules, @count: the boot modules; their strings must stay where they are
  * @configs: VMS_MAX configurations to fill
  * @error, @error_size: room for a sentence that names the module and the word at fault
- *
- * The files' names are kept in one place until the next call.
  *
  * Return: the number of VMs, 0 if there are no modules, or -EINVAL with @error filled.
  */

@@ -5,10 +5,8 @@
  * A single VM has it to itself, byte for byte. When there are several, each gets whole lines with
  * its name in front, and what is typed goes to the first that still runs.
  */
-#include "host/host.h"
 #include "lib/print.h"
-#include "lib/string.h"
-#include "vmm/console.h"
+#include "vmm/vm.h"
 
 static unsigned vm_count;
 static struct vm *keyboard; /* what is typed goes there */

@@ -14,45 +14,30 @@
 #define VMM_CPU_OPS_H
 
 #include "lib/set.h"
-#include "lib/types.h"
-#include "vmm/event.h"
+#include "vmm/exit.h"
 #include "x86/regs.h"
 #include "x86/segment.h"
 #include "x86/walk.h"
 
 struct vm;
 struct vcpu;
-struct exit;
 
+/* clang-format off */
 /* Registers that the processor keeps. */
 enum vreg {
-	VREG_RIP,
-	VREG_RSP,
-	VREG_RFLAGS,
-	VREG_CR0,
-	VREG_CR2,
-	VREG_CR3,
-	VREG_CR4,
-	VREG_EFER,
-	VREG_DR6,
-	VREG_DR7,
-	VREG_PAT,
-	VREG_COUNT
+	VREG_RIP, VREG_RSP, VREG_RFLAGS, VREG_CR0, VREG_CR2, VREG_CR3, VREG_CR4,
+	VREG_EFER, VREG_DR6, VREG_DR7, VREG_PAT, VREG_COUNT
 };
 
 /* What paging modes and tests may ask the processor to exit for, beyond what is always on. */
 enum intercept {
-	INTERCEPT_CR0_WRITE,
-	INTERCEPT_CR0_READ,
-	INTERCEPT_CR3_WRITE,
-	INTERCEPT_CR3_READ,
-	INTERCEPT_CR4_WRITE,
-	INTERCEPT_CR4_READ,
-	INTERCEPT_INVLPG,
+	INTERCEPT_CR0_WRITE, INTERCEPT_CR0_READ, INTERCEPT_CR3_WRITE, INTERCEPT_CR3_READ,
+	INTERCEPT_CR4_WRITE, INTERCEPT_CR4_READ, INTERCEPT_INVLPG,
 	INTERCEPT_TASK_SWITCH,
 	INTERCEPT_EXCEPTION, /* + vector */
 	INTERCEPT_COUNT = INTERCEPT_EXCEPTION + 32
 };
+/* clang-format on */
 
 /* The registers that paging depends on. */
 struct paging_regs {

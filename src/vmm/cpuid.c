@@ -7,29 +7,26 @@
  * next year's processor is hidden until somebody has thought about it. Some bits mirror the guest's
  * control registers, and some leaves are ours. APM vol. 3 appendix E; SDM vol. 2A CPUID.
  */
-#include "lib/errno.h"
 #include "lib/lab.h"
-#include "lib/string.h"
-#include "vmm/paging_ops.h"
 #include "vmm/vcpu.h"
 
-#define LEAF_CASITA	0x40000000 /* 0x40000000-0x400000ff: ours */
-#define LEAF_CASITA_MAX 0x40000001
-#define LEAF_HV_LAST	0x4fffffff
-#define LEAF_MAX_BASIC	0x0d
-#define LEAF_EXTENDED	0x80000000
-#define LEAF_MAX_EXT	0x80000008
-#define CASITA_ABI	1 /* version of the hypercalls, hypercall.c */
+#define LEAF_CASITA	     0x40000000 /* 0x40000000-0x400000ff: ours */
+#define LEAF_CASITA_MAX	     0x40000001
+#define LEAF_HV_LAST	     0x4fffffff
+#define LEAF_MAX_BASIC	     0x0d
+#define LEAF_EXTENDED	     0x80000000
+#define LEAF_MAX_EXT	     0x80000008
+#define CASITA_ABI	     1 /* version of the hypercalls, hypercall.c */
 
-/* Leaf 1: SSE3 PCLMULQDQ SSSE3 FMA CX16 PCID SSE4.1 SSE4.2 MOVBE POPCNT AES XSAVE AVX F16C RDRAND
+/*
+ * Leaf 1 ECX: SSE3 PCLMULQDQ SSSE3 FMA CX16 PCID SSE4.1 SSE4.2 MOVBE POPCNT AES XSAVE AVX F16C
+ * RDRAND. EDX: FPU VME DE PSE TSC MSR PAE CX8 SEP MTRR PGE CMOV PAT PSE36 CLFSH MMX FXSR SSE SSE2
+ * SS.
  */
-#define LEAF1_ECX                                                                               \
-	(BIT(0) | BIT(1) | BIT(9) | BIT(12) | BIT(13) | BIT(17) | BIT(19) | BIT(20) | BIT(22) | \
-	 BIT(23) | BIT(25) | BIT(26) | BIT(28) | BIT(29) | BIT(30))
+#define LEAF1_ECX	     0x76da3203
 #define LEAF1_ECX_PCID	     BIT(17)
 #define LEAF1_ECX_OSXSAVE    BIT(27)
 #define LEAF1_ECX_HYPERVISOR BIT(31)
-/* FPU VME DE PSE TSC MSR PAE CX8 SEP MTRR PGE CMOV PAT PSE36 CLFSH MMX FXSR SSE SSE2 SS */
 #define LEAF1_EDX	     0x0f8bb97f
 /*
  * Leaf 7.0 EBX: FSGSBASE BMI1 AVX2 SMEP BMI2 ERMS INVPCID AVX512F DQ RDSEED ADX SMAP IFMA
@@ -65,27 +62,17 @@ static const struct leaf basic[] = {
 };
 
 static const struct leaf extended[] = {
-	[0] = {ALL, ALL, ALL, ALL}, [1] = {ALL, ALL, EXT1_ECX, EXT1_EDX},
-	[2] = {ALL, ALL, ALL, ALL}, /* the processor's name, three leaves */
-	[3] = {ALL, ALL, ALL, ALL}, [4] = {ALL, ALL, ALL, ALL},
-	[5] = {ALL, ALL, ALL, ALL}, /* caches and TLBs */
-	[6] = {ALL, ALL, ALL, ALL}, [7] = {0, 0, 0, EXT7_EDX},
-	[8] = {0xffff, 0, 0, 0}, /* address sizes */
+	[0] = {ALL, ALL, ALL, ALL},	  [1] = {ALL, ALL, EXT1_ECX, EXT1_EDX},
+	[2 ... 4] = {ALL, ALL, ALL, ALL},			   /* the processor's name */
+	[5 ... 6] = {ALL, ALL, ALL, ALL},			   /* caches and TLBs */
+	[7] = {0, 0, 0, EXT7_EDX},	  [8] = {0xffff, 0, 0, 0}, /* address sizes */
 };
 
 static struct cpuid_regs hypervisor_leaf(u32 leaf)
 {
-	struct cpuid_regs r = {0};
-
-	if (leaf == LEAF_CASITA) {
-		r.eax = LEAF_CASITA_MAX;
-		memcpy(&r.ebx, "Casi", 4);
-		memcpy(&r.ecx, "ta V", 4);
-		memcpy(&r.edx, "MM  ", 4);
-	} else if (leaf == LEAF_CASITA_MAX) {
-		r.eax = CASITA_ABI;
-	}
-	return r;
+	if (leaf == LEAF_CASITA) /* "Casita VMM  " */
+		return (struct cpuid_regs){LEAF_CASITA_MAX, 0x69736143, 0x56206174, 0x20204d4d};
+	return (struct cpuid_regs){.eax = leaf == LEAF_CASITA_MAX ? CASITA_ABI : 0};
 }
 
 /* See struct paging_ops. */
@@ -119,8 +106,7 @@ static void adjust(struct vcpu *vcpu, u32 leaf, u32 subleaf, struct cpuid_regs *
 			r->eax &= XCR0_SHOWN;
 			r->edx = 0;
 		} else if (subleaf == 1) {
-			r->eax &= LEAFD1_EAX; /* EBX: the compacted size, of XCR0, which is the
-						 guest's */
+			r->eax &= LEAFD1_EAX; /* EBX: the compacted size, of the guest's XCR0 */
 			r->ecx = r->edx = 0;
 		} else if (subleaf > 31 || !(XCR0_SHOWN >> subleaf & 1)) {
 			memset(r, 0, sizeof(*r));
@@ -199,8 +185,7 @@ static bool hooked(const struct vm *vm, u32 leaf)
 
 /*
  * Most leaves change only with CR4, whose writes exit. So they are worked out then: on a machine
- * that is itself virtual, each CPUID of ours is an exit to whoever runs us. Not those with
- * subleaves.
+ * that is itself virtual, each CPUID of ours is an exit to whoever runs us. Not with subleaves.
  */
 #define HAVE_SUBLEAVES (BIT(4) | BIT(7) | BIT(0xd))
 
@@ -208,15 +193,12 @@ void cpuid_refresh(struct vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;
 
-	for (u32 i = 0; i < CPUID_BASIC; i++) {
-		vm->cpuid.basic[i] = filtered(vcpu, i, 0);
-		if (!(HAVE_SUBLEAVES >> i & 1) && !hooked(vm, i))
-			vm->cpuid.basic_fixed |= 1u << i;
-	}
-	for (u32 i = 0; i < CPUID_EXTENDED; i++) {
-		vm->cpuid.extended[i] = filtered(vcpu, LEAF_EXTENDED + i, 0);
-		if (!hooked(vm, LEAF_EXTENDED + i))
-			vm->cpuid.extended_fixed |= 1u << i;
+	for (u32 i = 0; i < 2 * CPUID_STORED; i++) {
+		u32 leaf = i % CPUID_STORED + (i < CPUID_STORED ? 0 : LEAF_EXTENDED);
+
+		vm->cpuid.leaf[i] = filtered(vcpu, leaf, 0);
+		if (!(leaf < 64 && HAVE_SUBLEAVES >> leaf & 1) && !hooked(vm, leaf))
+			vm->cpuid.fixed |= 1u << i;
 	}
 }
 
@@ -246,13 +228,11 @@ static __slow void give_worked_out(struct vcpu *vcpu, u32 leaf, u32 subleaf)
 int vcpu_cpuid_exit(struct vcpu *vcpu, const struct exit *exit)
 {
 	const struct vm *vm = vcpu->vm;
-	u32 leaf = vcpu->gpr[GPR_RAX];
+	u32 leaf = vcpu->gpr[GPR_RAX], n = leaf & ~LEAF_EXTENDED;
+	u32 i = leaf & LEAF_EXTENDED ? n + CPUID_STORED : n;
 
-	if (leaf < CPUID_BASIC && vm->cpuid.basic_fixed >> leaf & 1)
-		give(vcpu, &vm->cpuid.basic[leaf]);
-	else if (leaf - LEAF_EXTENDED < CPUID_EXTENDED &&
-		 vm->cpuid.extended_fixed >> (leaf - LEAF_EXTENDED) & 1)
-		give(vcpu, &vm->cpuid.extended[leaf - LEAF_EXTENDED]);
+	if (n < CPUID_STORED && vm->cpuid.fixed >> i & 1)
+		give(vcpu, &vm->cpuid.leaf[i]);
 	else
 		give_worked_out(vcpu, leaf, vcpu->gpr[GPR_RCX]);
 	return vcpu_skip(vcpu, exit);

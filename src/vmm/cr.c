@@ -6,10 +6,7 @@
  * instruction is decoded: MOV to or from CRn, CLTS, LMSW, SMSW. A write is checked as the processor
  * checks it: what the manual forbids is #GP and changes nothing (APM vol. 2 §3.1).
  */
-#include "lib/errno.h"
 #include "lib/lab.h"
-#include "vmm/inject.h"
-#include "vmm/paging_ops.h"
 #include "vmm/vcpu.h"
 
 #define CR0_DEFINED                                                                                \
@@ -90,26 +87,15 @@ static u64 cr4_allowed(struct vcpu *vcpu)
 	struct cpuid_regs seven = vcpu_cpuid(vcpu, 7, 0);
 	u64 allowed = CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCE | CR4_OSFXSR |
 		      CR4_OSXMMEXCPT;
-	static const struct {
-		u8 ebx7, ecx7; /* bit of leaf 7's register + 1, or 0 */
-		u64 cr4;
-	} by_leaf7[] = {
-		{1, 0, CR4_FSGSBASE},
-		{8, 0, CR4_SMEP},
-		{21, 0, CR4_SMAP},
-		{0, 3, CR4_UMIP},
-	};
 
 	allowed |= (one.edx & BIT(1)) ? CR4_VME | CR4_PVI : 0;
 	allowed |= (one.ecx & BIT(17)) ? CR4_PCIDE : 0;
 	allowed |= (one.ecx & BIT(26)) ? CR4_OSXSAVE : 0;
-	allowed |= CR4_MCE; /* no leaf of ours shows it, and every system may set it */
-	for (size_t i = 0; i < ARRAY_SIZE(by_leaf7); i++) {
-		if ((by_leaf7[i].ebx7 && seven.ebx >> (by_leaf7[i].ebx7 - 1) & 1) ||
-		    (by_leaf7[i].ecx7 && seven.ecx >> (by_leaf7[i].ecx7 - 1) & 1))
-			allowed |= by_leaf7[i].cr4;
-	}
-	return allowed;
+	allowed |= (seven.ebx & BIT(0)) ? CR4_FSGSBASE : 0;
+	allowed |= (seven.ebx & BIT(7)) ? CR4_SMEP : 0;
+	allowed |= (seven.ebx & BIT(20)) ? CR4_SMAP : 0;
+	allowed |= (seven.ecx & BIT(2)) ? CR4_UMIP : 0;
+	return allowed | CR4_MCE; /* no leaf of ours shows it, and every system may set it */
 }
 
 static int guest_write_cr4(struct vcpu *vcpu, u64 value)
@@ -117,9 +103,7 @@ static int guest_write_cr4(struct vcpu *vcpu, u64 value)
 	u64 old = vcpu_get(vcpu, VREG_CR4);
 	bool long_mode = vcpu_get(vcpu, VREG_EFER) & EFER_LMA;
 
-	if (value & ~cr4_allowed(vcpu))
-		return -EPERM;
-	if (long_mode && !(value & CR4_PAE))
+	if (value & ~cr4_allowed(vcpu) || (long_mode && !(value & CR4_PAE)))
 		return -EPERM;
 	if (value & ~old & CR4_PCIDE && (!long_mode || vcpu_get(vcpu, VREG_CR3) & 0xfff))
 		return -EPERM;
@@ -132,19 +116,16 @@ static int guest_write_cr4(struct vcpu *vcpu, u64 value)
 
 static int guest_write_cr(struct vcpu *vcpu, unsigned number, u64 value)
 {
-	switch (number) {
-	case 0:
+	if (number == 0)
 		return guest_write_cr0(vcpu, value);
-	case 2:
-		vcpu_set(vcpu, VREG_CR2, value);
-		return 0;
-	case 3:
+	if (number == 3)
 		return guest_write_cr3(vcpu, value);
-	case 4:
+	if (number == 4)
 		return guest_write_cr4(vcpu, value);
-	default:
+	if (number != 2)
 		return -ENOSYS;
-	}
+	vcpu_set(vcpu, VREG_CR2, value);
+	return 0;
 }
 
 static u64 guest_read_cr(struct vcpu *vcpu, unsigned number)
@@ -159,14 +140,9 @@ static int do_lmsw(struct vcpu *vcpu, const struct insn *insn)
 {
 	u64 old = vcpu_get(vcpu, VREG_CR0);
 	u16 word = vcpu_gpr(vcpu, insn->rm);
-	int err;
+	int err = insn->mod == 3 ? 0 : vcpu_operand(vcpu, insn, &word, sizeof(word), 0);
 
-	if (insn->mod != 3) {
-		err = vcpu_operand(vcpu, insn, &word, sizeof(word), 0);
-		if (err)
-			return err;
-	}
-	return guest_write_cr0(vcpu, (old & ~CR0_LMSW) | (word & CR0_LMSW) | (old & CR0_PE));
+	return err ?: guest_write_cr0(vcpu, (old & ~CR0_LMSW) | (word & CR0_LMSW) | (old & CR0_PE));
 }
 
 /* SMSW stores CR0: 16 bits in memory, as many as the operand size says in a register. */

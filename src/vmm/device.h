@@ -23,8 +23,7 @@ struct device_class {
 SET_DECLARE(devices, const struct device_class);
 #define DEVICE(object) SET_ADD(devices, const struct device_class, object)
 
-/** device_alloc() - zeroed state that lives as long as the VM and is freed with it; NULL if full.
- */
+/** device_alloc() - zeroed state that lives as long as the VM; NULL if there is none. */
 void *device_alloc(struct vm *vm, size_t bytes);
 
 #endif

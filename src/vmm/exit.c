@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * exit.c: the one exit switch. Every reason for which a guest can stop is here, with who deals with
- * it.
+ * exit.c: the one exit switch: every reason for which a guest can stop, and who deals with it.
  */
-#include "host/host.h"
-#include "lib/errno.h"
 #include "lib/lab.h"
-#include "vmm/inject.h"
-#include "vmm/irq.h"
 #include "vmm/vcpu.h"
 
 /* HLT: sleep until an interrupt, or an exception that stepping over it raises. */
@@ -66,9 +61,8 @@ static int task_switch(struct vcpu *vcpu)
 
 static int unknown(struct vcpu *vcpu, const struct exit *exit)
 {
-	return vm_fail(vcpu->vm, -ENOSYS, "exit code %#llx (information %#llx, %#llx) is not known",
-		       (unsigned long long)exit->code, (unsigned long long)exit->info1,
-		       (unsigned long long)exit->info2);
+	return vm_fail(vcpu->vm, -ENOSYS, "exit code %#lx (information %#lx, %#lx) is not known",
+		       exit->code, exit->info1, exit->info2);
 }
 
 static int handle(struct vcpu *vcpu, const struct exit *exit)

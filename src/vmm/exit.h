@@ -9,7 +9,6 @@
 #define VMM_EXIT_H
 
 #include "lib/types.h"
-#include "vmm/event.h"
 
 struct vcpu;
 
@@ -45,14 +44,22 @@ enum exit_kind {
 
 const char *exit_kind_name(enum exit_kind kind);
 
+/* Something that happens to a guest between two of its instructions. */
+struct event {
+	enum { EVENT_EXCEPTION, EVENT_NMI, EVENT_SOFT_INT } kind;
+	u8 vector;
+	bool has_error;
+	u32 error;
+	u64 address; /* #PF: goes to CR2 */
+};
+
 struct exit {
 	enum exit_kind kind;
-	u64 code;  /* the processor's own exit code */
-	u64 info1; /* and its qualification, as it was given */
-	u64 info2;
-	u64 rip;      /* of the instruction that exited */
-	u64 next_rip; /* of the one behind it; 0 where the processor does not say */
-	struct {      /* an event whose delivery this exit cut short, to be delivered again */
+	u64 code;	  /* the processor's own exit code */
+	u64 info1, info2; /* and its qualification, as it was given */
+	u64 rip;	  /* of the instruction that exited */
+	u64 next_rip;	  /* of the one behind it; 0 where the processor does not say */
+	struct {	  /* an event whose delivery this exit cut short, to be delivered again */
 		bool valid;
 		bool is_irq; /* an external interrupt that the guest had taken */
 		struct event event;
@@ -60,10 +67,8 @@ struct exit {
 	union {
 		struct {
 			u16 port;
-			u8 size; /* bytes an element: 1, 2, 4 */
-			bool in;
-			bool string; /* INS or OUTS */
-			bool rep;
+			u8 size;	      /* bytes an element: 1, 2, 4 */
+			bool in, string, rep; /* string: INS or OUTS */
 		} io;
 		struct {
 			u8 vector;
@@ -85,8 +90,6 @@ struct exit {
 /**
  * exit_dispatch() - deal with an exit: account for what the guest's interrupt pin did, then the one
  * switch of the monitor. If the VM cannot go on, it is stopped.
- * @vcpu: whose
- * @exit: why
  */
 void exit_dispatch(struct vcpu *vcpu, const struct exit *exit);
 

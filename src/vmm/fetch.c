@@ -12,7 +12,6 @@
 #include "lib/errno.h"
 #include "lib/lab.h"
 #include "lib/string.h"
-#include "vmm/inject.h"
 #include "vmm/vcpu.h"
 
 /* The linear address of an instruction: 64-bit code has no CS base (APM vol. 2 §4.5.3). */
@@ -167,52 +166,29 @@ int vcpu_skip(struct vcpu *vcpu, const struct exit *exit)
 #endif
 }
 
-/* The part of an access that lies in one page: how long it is, and where. */
-static int translate_part(struct vcpu *vcpu, enum seg seg, gva_t gva, u64 size, u32 access, u64 *n,
-			  void **p)
-{
-	struct walk walk;
-	int err = vcpu_translate(vcpu, gva, access, &walk);
-
-	*n = min(size, PAGE_SIZE - (gva.a & (PAGE_SIZE - 1)));
-	if (err)
-		return vcpu_walk_failed(vcpu, gva, seg, err, &walk);
-	*p = vm_ptr(vcpu->vm, walk.gpa, *n);
-	if (!*p)
-		return -EFAULT;
-	if (access & WALK_WRITE)
-		vcpu_ram_written(vcpu->vm, walk.gpa);
-	return 0;
-}
-
-int vcpu_probe(struct vcpu *vcpu, enum seg seg, u64 offset, u64 size, u32 access)
-{
-	gva_t gva = vcpu_linear(vcpu, seg, offset);
-	u64 n;
-	void *p;
-	int err = 0;
-
-	for (; size && !err; size -= n, gva = gva_add(gva, n))
-		err = translate_part(vcpu, seg, gva, size, access, &n, &p);
-	return err;
-}
-
 int vcpu_access(struct vcpu *vcpu, enum seg seg, u64 offset, void *buffer, u64 size, u32 access)
 {
 	gva_t gva = vcpu_linear(vcpu, seg, offset);
+	bool write = access & WALK_WRITE;
 	u8 *bytes = buffer;
-	u64 n;
-	void *p = NULL;
+	struct walk walk;
 
-	for (; size; size -= n, bytes += n, gva = gva_add(gva, n)) {
-		int err = translate_part(vcpu, seg, gva, size, access, &n, &p);
+	for (u64 n; size; size -= n, gva = gva_add(gva, n)) { /* page by page */
+		int err = vcpu_translate(vcpu, gva, access, &walk);
+		void *p;
 
+		n = min(size, PAGE_SIZE - (gva.a & (PAGE_SIZE - 1)));
 		if (err)
-			return err;
-		if (access & WALK_WRITE)
-			memcpy(p, bytes, n);
-		else
-			memcpy(bytes, p, n);
+			return vcpu_walk_failed(vcpu, gva, seg, err, &walk);
+		p = vm_ptr(vcpu->vm, walk.gpa, n);
+		if (!p)
+			return -EFAULT;
+		if (write)
+			vcpu_ram_written(vcpu->vm, walk.gpa);
+		if (bytes) {
+			memcpy(write ? p : bytes, write ? bytes : p, n);
+			bytes += n;
+		}
 	}
 	return 0;
 }
@@ -235,7 +211,8 @@ int vcpu_operand(struct vcpu *vcpu, const struct insn *insn, void *buffer, u64 s
 {
 	enum seg seg = insn_segment(insn);
 	u64 offset = operand_offset(vcpu, insn);
-	int err = vcpu_probe(vcpu, seg, offset, size, access); /* all of it or nothing */
 
-	return err ? err : vcpu_access(vcpu, seg, offset, buffer, size, access);
+	/* all of it or nothing */
+	return vcpu_probe(vcpu, seg, offset, size, access)
+		       ?: vcpu_access(vcpu, seg, offset, buffer, size, access);
 }

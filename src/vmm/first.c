@@ -3,7 +3,6 @@
  * first.c: the first exits. In lab 1 a guest may write to ports, halt and end; whatever else makes it
  * exit stops its VM, with a report of where it was. Lab 2 has exit.c in the place of this file.
  */
-#include "lib/errno.h"
 #include "lib/lab.h"
 #include "vmm/vcpu.h"
 

@@ -1,26 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * hooks.c: registering hooks, and finding the one for a port.
- */
-#include "host/host.h"
-#include "lib/errno.h"
+/* hooks.c: registering hooks, and finding the one for a port. */
 #include "vmm/hooks.h"
 #include "vmm/vm.h"
-
-#define PORTS 65536
-
-int hooks_create(struct vm *vm)
-{
-	vm->hooks.io_index = pages_alloc_zero(PORTS, PAGE_SIZE);
-	return vm->hooks.io_index ? 0 : -ENOMEM;
-}
-
-void hooks_destroy(struct vm *vm)
-{
-	if (vm->hooks.io_index)
-		pages_free(ptr_hpa(vm->hooks.io_index), PORTS, false);
-	vm->hooks.io_index = NULL;
-}
 
 int vm_hook_io(struct vm *vm, const struct io_hook *hook)
 {
@@ -30,14 +11,20 @@ int vm_hook_io(struct vm *vm, const struct io_hook *hook)
 		return -EINVAL;
 	if (h->io_count == IO_HOOKS)
 		return -ENOSPC;
-	for (u32 port = hook->first; port <= hook->last; port++) {
+	for (u32 port = hook->first; port <= hook->last; port++)
 		if (h->io_index[port])
 			return -EEXIST;
-	}
 	h->io[h->io_count++] = *hook;
 	for (u32 port = hook->first; port <= hook->last; port++)
 		h->io_index[port] = h->io_count;
 	return 0;
+}
+
+static const struct io_hook *vm_find_io(const struct vm *vm, u16 port)
+{
+	unsigned index = vm->hooks.io_index[port];
+
+	return index ? &vm->hooks.io[index - 1] : NULL;
 }
 
 static u32 ones(int size)
@@ -47,13 +34,11 @@ static u32 ones(int size)
 
 u32 vm_in(struct vm *vm, u16 port, int size)
 {
-	unsigned index = vm->hooks.io_index[port];
-	const struct io_hook *hook;
+	const struct io_hook *hook = vm_find_io(vm, port);
 	u32 value = 0;
 
-	if (!index)
+	if (!hook)
 		return ones(size);
-	hook = &vm->hooks.io[index - 1];
 	if (likely(size <= hook->width))
 		return (hook->in ? hook->in(hook->opaque, port, size) : ~0u) & ones(size);
 	for (int i = 0; i < size; i += hook->width)
@@ -63,12 +48,10 @@ u32 vm_in(struct vm *vm, u16 port, int size)
 
 void vm_out(struct vm *vm, u16 port, int size, u32 value)
 {
-	unsigned index = vm->hooks.io_index[port];
-	const struct io_hook *hook;
+	const struct io_hook *hook = vm_find_io(vm, port);
 
-	if (!index)
+	if (!hook)
 		return;
-	hook = &vm->hooks.io[index - 1];
 	if (likely(size <= hook->width)) {
 		if (hook->out)
 			hook->out(hook->opaque, port, size, value & ones(size));
@@ -84,10 +67,9 @@ int vm_hook_msr(struct vm *vm, const struct msr_hook *hook)
 
 	if (hook->first > hook->last)
 		return -EINVAL;
-	for (unsigned i = 0; i < h->msr_count; i++) {
+	for (unsigned i = 0; i < h->msr_count; i++)
 		if (hook->first <= h->msr[i].last && h->msr[i].first <= hook->last)
 			return -EEXIST;
-	}
 	if (h->msr_count == MSR_HOOKS)
 		return -ENOSPC;
 	h->msr[h->msr_count++] = *hook;
@@ -110,10 +92,9 @@ int vm_hook_hypercall(struct vm *vm, const struct hypercall_hook *hook)
 {
 	struct hooks *h = &vm->hooks;
 
-	for (unsigned i = 0; i < h->hypercall_count; i++) {
+	for (unsigned i = 0; i < h->hypercall_count; i++)
 		if (h->hypercall[i].number == hook->number)
 			return -EEXIST;
-	}
 	if (h->hypercall_count == HYPERCALL_HOOKS)
 		return -ENOSPC;
 	h->hypercall[h->hypercall_count++] = *hook;

@@ -9,14 +9,12 @@
 #define VMM_HOOKS_H
 
 #include "host/cpu.h"
-#include "lib/types.h"
 #include "vmm/exit.h"
 
 struct vm;
 struct vcpu;
 
 /* ---- ports ---------------------------------------------------------------------------------- */
-
 /*
  * Callbacks of a range of ports. @size is 1, 2 or 4 bytes. An access wider than @width is split
  * into accesses to consecutive ports, low byte first, as the ISA bus does for an 8-bit card. A
@@ -30,8 +28,7 @@ struct io_hook {
 	void *opaque;
 };
 
-/** vm_hook_io() - Return: 0, -EINVAL for a bad range or width, -EEXIST if a port is taken, -ENOSPC.
- */
+/** vm_hook_io() - Return: 0, -EINVAL: a bad range or width, -EEXIST: a port is taken, -ENOSPC. */
 int vm_hook_io(struct vm *vm, const struct io_hook *hook);
 
 /** vm_in(), vm_out() - what the guest's IN and OUT do: find the hook, split if need be. */
@@ -39,8 +36,7 @@ u32 vm_in(struct vm *vm, u16 port, int size);
 void vm_out(struct vm *vm, u16 port, int size, u32 value);
 
 /* ---- model-specific registers --------------------------------------------------------------- */
-
-/* @read, @write return 0, or -EPERM to raise #GP. A missing callback raises #GP. */
+/* @read, @write return 0, or -EPERM to raise #GP, as a missing callback does. */
 struct msr_hook {
 	u32 first, last;
 	int (*read)(struct vcpu *vcpu, u32 msr, u64 *value, void *opaque);
@@ -52,7 +48,6 @@ struct msr_hook {
 int vm_hook_msr(struct vm *vm, const struct msr_hook *hook);
 
 /* ---- CPUID ---------------------------------------------------------------------------------- */
-
 /* @fn is given what the guest would see without it, and changes that. */
 struct cpuid_hook {
 	u32 first, last; /* leaves */
@@ -64,7 +59,6 @@ struct cpuid_hook {
 int vm_hook_cpuid(struct vm *vm, const struct cpuid_hook *hook);
 
 /* ---- hypercalls ----------------------------------------------------------------------------- */
-
 /* RAX = number, arguments RBX, RCX, RDX, RSI; result (negative: an errno) in RAX. hypercall.c. */
 struct hypercall_hook {
 	u64 number;
@@ -76,7 +70,6 @@ struct hypercall_hook {
 int vm_hook_hypercall(struct vm *vm, const struct hypercall_hook *hook);
 
 /* ---- exits ---------------------------------------------------------------------------------- */
-
 /*
  * Sees every exit of one kind before the monitor does. Return: 1, handled, the guest goes on;
  * 0, the monitor shall handle it; negative errno, the VM stops.
@@ -97,20 +90,14 @@ int vm_hook_exit(struct vm *vm, const struct exit_hook *hook);
 
 /* All hooks of a VM. Ports are one table look-up: io_index[port] is 1 + a place in io[], or 0. */
 struct hooks {
-	u8 *io_index; /* 65536 entries */
+	u8 io_index[65536];
 	struct io_hook io[IO_HOOKS];
-	unsigned io_count;
 	struct msr_hook msr[MSR_HOOKS];
-	unsigned msr_count;
 	struct cpuid_hook cpuid[CPUID_HOOKS];
-	unsigned cpuid_count;
 	struct hypercall_hook hypercall[HYPERCALL_HOOKS];
-	unsigned hypercall_count;
+	unsigned io_count, msr_count, cpuid_count, hypercall_count;
 	u32 exit_kinds; /* bit n: exits of kind n are hooked */
 	struct exit_hook exit[EXIT_KIND_COUNT];
 };
-
-int hooks_create(struct vm *vm);
-void hooks_destroy(struct vm *vm);
 
 #endif

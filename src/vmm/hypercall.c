@@ -1,27 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* hypercall.c: the hypercalls of hypercall.h, and finding one by its number. */
-#include "lib/errno.h"
 #include "lib/lab.h"
 #include "vmm/hypercall.h"
-#include "vmm/inject.h"
 #include "vmm/vcpu.h"
 
 static s64 call_version(struct vcpu *vcpu, const u64 args[4], void *opaque)
 {
-	(void)vcpu, (void)args, (void)opaque;
 	return 1;
 }
 
 static s64 call_print(struct vcpu *vcpu, const u64 args[4], void *opaque)
 {
-	(void)opaque;
 	vm_console_write(vcpu->vm, args[0]);
 	return 0;
 }
 
 static s64 call_exit(struct vcpu *vcpu, const u64 args[4], void *opaque)
 {
-	(void)opaque;
 	vcpu->vm->status = args[0];
 	vm_stop(vcpu->vm, VM_EXITED);
 	return 0;
@@ -38,14 +33,12 @@ static const struct hypercall_hook *find(const struct vm *vm, u64 number)
 {
 	const struct hypercall_hook *const *it;
 
-	for (unsigned i = 0; i < vm->hooks.hypercall_count; i++) {
+	for (unsigned i = 0; i < vm->hooks.hypercall_count; i++)
 		if (vm->hooks.hypercall[i].number == number)
 			return &vm->hooks.hypercall[i];
-	}
-	set_for_each (hypercalls, it) {
+	set_for_each (hypercalls, it)
 		if ((*it)->number == number)
 			return *it;
-	}
 	return NULL;
 }
 

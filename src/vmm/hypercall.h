@@ -24,8 +24,7 @@
 #include "lib/set.h"
 #include "vmm/hooks.h"
 
-/* Hypercalls that every VM has announce themselves here; vm_hook_hypercall() adds others to one VM.
- */
+/* Hypercalls that every VM has announce themselves here; vm_hook_hypercall() is for one VM's. */
 SET_DECLARE(hypercalls, const struct hypercall_hook);
 #define HYPERCALL(object) SET_ADD(hypercalls, const struct hypercall_hook, object)
 

@@ -6,11 +6,8 @@
  * for real ones. Only one can wait at a time. A second is raised when delivering the first failed,
  * or when the instruction that we emulate has two faults, and then the manual has rules.
  */
-#include "lib/errno.h"
 #include "lib/lab.h"
-#include "vmm/cpu_ops.h"
-#include "vmm/inject.h"
-#include "vmm/vm.h"
+#include "vmm/vcpu.h"
 
 /* APM vol. 2 table 8-2. */
 static bool contributory(u8 vector)
@@ -62,26 +59,15 @@ static void raise(struct vcpu *vcpu, const struct event *event)
 
 void vcpu_exception(struct vcpu *vcpu, u8 vector, u32 error)
 {
-	struct event event = {
-		.kind = EVENT_EXCEPTION,
-		.vector = vector,
-		.has_error = VECTORS_WITH_ERROR >> vector & 1,
-		.error = error,
-		.address = vcpu_get(vcpu, VREG_CR2),
-	};
+	bool has_error = VECTORS_WITH_ERROR >> vector & 1;
+	struct event event = {EVENT_EXCEPTION, vector, has_error, error, vcpu_get(vcpu, VREG_CR2)};
 
 	raise(vcpu, &event);
 }
 
 void vcpu_page_fault(struct vcpu *vcpu, gva_t gva, u32 error)
 {
-	struct event event = {
-		.kind = EVENT_EXCEPTION,
-		.vector = VEC_PF,
-		.has_error = true,
-		.error = error,
-		.address = gva.a,
-	};
+	struct event event = {EVENT_EXCEPTION, VEC_PF, true, error, gva.a};
 
 	raise(vcpu, &event);
 }

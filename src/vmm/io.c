@@ -8,9 +8,7 @@
  * because its registers say how far we came, exactly as when an interrupt breaks into a real REP
  * (APM vol. 3 §1.2.6). APM vol. 3 IN, OUT, INS, OUTS.
  */
-#include "lib/errno.h"
 #include "lib/lab.h"
-#include "vmm/inject.h"
 #include "vmm/vcpu.h"
 
 #define REP_BOUND 4096 /* elements an exit */

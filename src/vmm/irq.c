@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * irq.c: external interrupts: the lines between devices and controller, and the pin of the guest's
- * processor.
+ * irq.c: external interrupts: the lines from devices to their controller, and the processor's pin.
  *
  * An interrupt may have to wait for the guest's IF, so it is not injected but stands on a virtual
  * INTR pin:
@@ -15,22 +14,17 @@
  * that needed us, and the exit cut the delivery short. It has been acknowledged, so the controller
  * will not give it again; vcpu->redeliver keeps it and goes first.
  */
-#include "host/host.h"
-#include "vmm/cpu_ops.h"
 #include "vmm/irq.h"
 #include "vmm/timer.h"
 #include "vmm/vm.h"
-
-/* ---- lines ----------------------------------------------------------------------------------- */
 
 void vm_set_irq_chip(struct vm *vm, const struct irq_chip *chip)
 {
 	vm->irq.chip = *chip;
 	vm->irq.present = true;
-	for (unsigned line = 0; line < IRQ_LINES; line++) {
+	for (unsigned line = 0; line < IRQ_LINES; line++)
 		if (vm->irq.lines >> line & 1)
 			chip->set_line(chip->opaque, line, true);
-	}
 }
 
 void vm_irq(struct vm *vm, unsigned line, bool level)
@@ -51,8 +45,6 @@ void vm_set_intr(struct vm *vm, bool level)
 		vm->vcpu->requests |= REQUEST_IRQ;
 }
 
-/* ---- the pin --------------------------------------------------------------------------------- */
-
 /*
  * In the shadow after STI or MOV SS nothing is offered: the guest runs on, and we come back soon. A
  * processor would hold the interrupt by itself, but not every one is told of the shadow when the
@@ -62,7 +54,7 @@ void vm_set_intr(struct vm *vm, bool level)
 
 static void come_back(void *unused)
 {
-	(void)unused; /* the interrupt itself brought us back */
+	/* the interrupt itself brought us back */
 }
 
 __slow void irq_offer(struct vcpu *vcpu)
@@ -110,9 +102,9 @@ __slow void irq_account(struct vcpu *vcpu, const struct exit *exit)
 	if (exit->interrupted.is_irq) {
 		vcpu->redeliver = exit->interrupted.event.vector;
 		vcpu->requests |= REQUEST_IRQ;
-	}
-	if (!exit->interrupted.is_irq && !repeats_itself(&exit->interrupted.event))
+	} else if (!repeats_itself(&exit->interrupted.event)) {
 		cpu->inject(vcpu, &exit->interrupted.event);
+	}
 }
 
 bool vcpu_can_wake(struct vcpu *vcpu)

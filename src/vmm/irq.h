@@ -49,12 +49,8 @@ struct irq_state {
  */
 void irq_offer(struct vcpu *vcpu);
 
-/**
- * irq_account() - after an exit with requests: acknowledge what the guest took; keep what the exit
- * cut short.
- */
+/** irq_account() - after an exit: acknowledge what the guest took, keep what the exit cut short. */
 void irq_account(struct vcpu *vcpu, const struct exit *exit);
-
 /** vcpu_can_wake() - is there an interrupt that would end HLT? */
 bool vcpu_can_wake(struct vcpu *vcpu);
 /** vcpu_may_wake() - can there ever be one? */
@@ -62,20 +58,16 @@ bool vcpu_may_wake(struct vcpu *vcpu);
 #else /* no interrupts: HLT is for ever */
 static inline void irq_offer(struct vcpu *vcpu)
 {
-	(void)vcpu;
 }
 static inline void irq_account(struct vcpu *vcpu, const struct exit *exit)
 {
-	(void)vcpu, (void)exit;
 }
 static inline bool vcpu_can_wake(struct vcpu *vcpu)
 {
-	(void)vcpu;
 	return false;
 }
 static inline bool vcpu_may_wake(struct vcpu *vcpu)
 {
-	(void)vcpu;
 	return false;
 }
 #endif

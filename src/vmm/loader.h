@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * loader.h: how a guest gets into its VM. A file in loaders/ announces one with LOADER().
- */
+/* loader.h: how a guest gets into its VM. A file in loaders/ announces one with LOADER(). */
 #ifndef VMM_LOADER_H
 #define VMM_LOADER_H
 

@@ -8,11 +8,7 @@
  * Hooking a device over RAM splits the RAM region around it. The host memory under the hole is kept
  * (vm->memory.blocks has the host memory as it was allocated) and freed with the rest.
  */
-#include "host/host.h"
-#include "lib/errno.h"
-#include "lib/string.h"
 #include "vmm/memory.h"
-#include "vmm/paging_ops.h"
 #include "vmm/vm.h"
 
 static bool overlaps(const struct mem_region *r, gpa_t start, u64 size)
@@ -48,10 +44,9 @@ int vm_add_ram(struct vm *vm, gpa_t start, u64 size, hpa_t host)
 
 	if (bad_range(start, size) || !is_aligned(host.a, PAGE_SIZE))
 		return -EINVAL;
-	for (unsigned i = 0; i < m->count; i++) {
+	for (unsigned i = 0; i < m->count; i++)
 		if (overlaps(&m->regions[i], start, size))
 			return -EEXIST;
-	}
 	err = insert(m, &region);
 	if (!err)
 		m->ram_size += size;
@@ -66,27 +61,22 @@ static void punch_hole(struct memory *m, gpa_t start, u64 size)
 {
 	u64 end = start.a + size;
 
-	for (unsigned i = 0; i < m->count; i++) {
-		struct mem_region *r = &m->regions[i];
+	for (unsigned i = m->count; i-- > 0;) {
+		struct mem_region *r = &m->regions[i], tail = *r;
 		u64 r_end = r->start.a + r->size;
-		struct mem_region tail = *r;
 
 		if (r->kind != MEM_RAM || !overlaps(r, start, size))
 			continue;
 		m->ram_size -= min(end, r_end) - max(start.a, r->start.a);
-		r->size = start.a > r->start.a ? start.a - r->start.a : 0;
+		if (start.a > r->start.a)
+			r->size = start.a - r->start.a;
+		else
+			memmove(r, r + 1, (--m->count - i) * sizeof(*r));
 		if (r_end > end) {
+			tail.host = hpa_add(tail.host, end - tail.start.a);
 			tail.start = GPA(end);
 			tail.size = r_end - end;
-			tail.host = hpa_add(tail.host, end - m->regions[i].start.a);
-			if (r->size)
-				insert(m, &tail);
-			else
-				*r = tail;
-		} else if (!r->size) {
-			m->count--;
-			memmove(r, r + 1, (m->count - i) * sizeof(*r));
-			i--;
+			insert(m, &tail);
 		}
 	}
 }
@@ -99,10 +89,9 @@ int vm_hook_mem(struct vm *vm, gpa_t start, u64 size, const struct mem_hook *hoo
 
 	if (bad_range(start, size))
 		return -EINVAL;
-	for (unsigned i = 0; i < m->count; i++) {
+	for (unsigned i = 0; i < m->count; i++)
 		if (m->regions[i].kind == MEM_MMIO && overlaps(&m->regions[i], start, size))
 			return -EEXIST;
-	}
 	if (m->count + 2 > MEM_REGIONS)
 		return -ENOSPC;
 	punch_hole(m, start, size);
@@ -116,10 +105,9 @@ const struct mem_region *vm_region(const struct vm *vm, gpa_t gpa)
 {
 	const struct mem_region *r = vm->memory.regions;
 
-	for (unsigned i = 0; i < vm->memory.count; i++, r++) {
+	for (unsigned i = 0; i < vm->memory.count; i++, r++)
 		if (gpa.a - r->start.a < r->size)
 			return r;
-	}
 	return NULL;
 }
 
@@ -136,59 +124,28 @@ void *vm_ptr_anywhere(const struct vm *vm, gpa_t gpa, u64 size)
 	return hpa_ptr(hpa_add(r->host, offset));
 }
 
-int vm_read(const struct vm *vm, gpa_t gpa, void *to, u64 size)
-{
-	const void *from = vm_ptr(vm, gpa, size);
-
-	if (!from)
-		return -EFAULT;
-	memcpy(to, from, size);
-	return 0;
-}
-
-int vm_write(struct vm *vm, gpa_t gpa, const void *from, u64 size)
-{
-	void *to = vm_ptr(vm, gpa, size);
-
-	if (!to)
-		return -EFAULT;
-	memcpy(to, from, size);
-	return 0;
-}
-
-int vm_zero(struct vm *vm, gpa_t gpa, u64 size)
-{
-	void *to = vm_ptr(vm, gpa, size);
-
-	if (!to)
-		return -EFAULT;
-	memset(to, 0, size);
-	return 0;
-}
-
-/*
- * Below 3 GiB a PC's memory is in one piece; what is more goes above 4 GiB, because devices live
- * between.
- */
+/* Below 3 GiB a PC's memory is in one piece; the rest is above 4 GiB, because devices live between. */
 #define LOW_MAX	   (3 * GIB)
 #define HIGH_START (4 * GIB)
 
-static int add_block(struct vm *vm, gpa_t start, u64 size)
+/* It is the VM's from now on, even if it has no place in the map. */
+static int add_block(struct vm *vm, gpa_t start, u64 size, hpa_t host)
 {
-	struct mem_block *b = &vm->memory.blocks[vm->memory.block_count];
+	vm->memory.blocks[vm->memory.block_count++] = (struct mem_block){host, size};
+	return vm_add_ram(vm, start, size, host);
+}
+
+static int alloc_block(struct vm *vm, gpa_t start, u64 size)
+{
 	hpa_t host = pages_alloc(size, LARGE_SIZE);
 	u64 largest, available = pages_available(&largest);
 
 	if (!host.a)
-		return vm_fail(
-			vm, -ENOMEM,
-			"%llu MiB of memory are wanted in one piece; the machine has %llu MiB "
-			"left, the largest piece %llu MiB",
-			(unsigned long long)(size / MIB), (unsigned long long)(available / MIB),
-			(unsigned long long)(largest / MIB));
-	*b = (struct mem_block){.host = host, .size = size};
-	vm->memory.block_count++;
-	return vm_add_ram(vm, start, size, host);
+		return vm_fail(vm, -ENOMEM,
+			       "%llu MiB of memory are wanted in one piece; the "
+			       "machine has %llu MiB left, the largest piece %llu MiB",
+			       size / MIB, available / MIB, largest / MIB);
+	return add_block(vm, start, size, host);
 }
 
 /*
@@ -199,7 +156,6 @@ static int add_block(struct vm *vm, gpa_t start, u64 size)
 
 static int add_identity(struct vm *vm, u64 size)
 {
-	struct mem_block *b = &vm->memory.blocks[vm->memory.block_count];
 	u64 at = vm->config->at;
 	u64 start = at == UINT64_MAX ? IDENTITY_START : align_down(at, LARGE_SIZE);
 
@@ -209,9 +165,7 @@ static int add_identity(struct vm *vm, u64 size)
 			       "address %#lx on are not free: give the machine more, or move it "
 			       "with at=",
 			       size / MIB, start);
-	*b = (struct mem_block){.host = HPA(start), .size = size};
-	vm->memory.block_count++;
-	return vm_add_ram(vm, GPA(start), size, HPA(start));
+	return add_block(vm, GPA(start), size, HPA(start));
 }
 
 int memory_create(struct vm *vm, u64 size)
@@ -220,10 +174,8 @@ int memory_create(struct vm *vm, u64 size)
 
 	if (vm->paging && vm->paging->identity)
 		return add_identity(vm, size);
-	err = add_block(vm, GPA(0), min(size, LOW_MAX));
-	if (!err && size > LOW_MAX)
-		err = add_block(vm, GPA(HIGH_START), size - LOW_MAX);
-	return err;
+	err = alloc_block(vm, GPA(0), min(size, LOW_MAX));
+	return err || size <= LOW_MAX ? err : alloc_block(vm, GPA(HIGH_START), size - LOW_MAX);
 }
 
 void memory_destroy(struct vm *vm)

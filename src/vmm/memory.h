@@ -12,8 +12,7 @@
 
 struct vm;
 
-/* Callbacks of a memory-mapped device; @offset from the region's start, @size 1, 2, 4 or 8 bytes.
- */
+/* Callbacks of a memory-mapped device; @offset from the region's start, @size 1, 2, 4, 8 bytes. */
 struct mem_hook {
 	u64 (*read)(void *opaque, u64 offset, int size);
 	void (*write)(void *opaque, u64 offset, int size, u64 value);
@@ -47,20 +46,14 @@ struct memory {
 };
 
 /**
- * vm_add_ram() - give a VM memory.
- * @start, @size: where, in whole pages
- * @host: host memory for it
- *
+ * vm_add_ram() - give a VM memory: whole pages from @start on, which are at @host.
  * Return: 0, -EINVAL if it is not page-aligned, -EEXIST if something is there, -ENOSPC.
  */
 int vm_add_ram(struct vm *vm, gpa_t start, u64 size, hpa_t host);
 
 /**
- * vm_hook_mem() - let a device answer a range of physical addresses. A range that was RAM stops
- * being RAM.
- * @start, @size: whole pages
- * @hook: the callbacks, copied
- *
+ * vm_hook_mem() - let a device answer a range of physical addresses, in whole pages. What was RAM
+ * there stops being RAM. @hook is copied.
  * Return: 0, -EINVAL if not page-aligned, -EEXIST if another device is there, -ENOSPC.
  */
 int vm_hook_mem(struct vm *vm, gpa_t start, u64 size, const struct mem_hook *hook);
@@ -71,20 +64,7 @@ const struct mem_region *vm_region(const struct vm *vm, gpa_t gpa);
 /* Behind vm_ptr() of vm.h, for what is not in the first region. */
 void *vm_ptr_anywhere(const struct vm *vm, gpa_t gpa, u64 size);
 
-/**
- * vm_read(), vm_write(), vm_zero() - copy out of, copy into, and clear guest RAM.
- * Return: 0, or -EFAULT if not all of it is RAM; nothing has been copied then.
- */
-int vm_read(const struct vm *vm, gpa_t gpa, void *to, u64 size);
-int vm_write(struct vm *vm, gpa_t gpa, const void *from, u64 size);
-int vm_zero(struct vm *vm, gpa_t gpa, u64 size);
-
-/**
- * memory_create() - give a new VM its memory, in pieces as large as the machine has them.
- * @size: bytes, a multiple of LARGE_SIZE
- *
- * Return: 0, or -ENOMEM with a sentence in vm->reason.
- */
+/** memory_create() - give a new VM its memory. Return: 0, or -ENOMEM with a sentence. */
 int memory_create(struct vm *vm, u64 size);
 
 /** memory_destroy() - give a VM's RAM back, scrubbed. */

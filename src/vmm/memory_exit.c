@@ -3,9 +3,6 @@
  * memory_exit.c: exits that memory made: what the paging mode has no translation for, and what it asked
  * to see so as to keep its translations right.
  */
-#include "lib/errno.h"
-#include "vmm/inject.h"
-#include "vmm/paging_ops.h"
 #include "vmm/vcpu.h"
 
 /*
@@ -14,14 +11,14 @@
  */
 static __slow int no_ram(struct vcpu *vcpu, const struct exit *exit)
 {
-	unsigned long long gpa = exit->memory.gpa.a;
+	u64 gpa = exit->memory.gpa.a;
 
 	if (exit->memory.table_walk)
 		return vm_fail(vcpu->vm, -EFAULT,
-			       "its page tables are at %#llx, where it has no RAM", gpa);
+			       "its page tables are at %#lx, where it has no RAM", gpa);
 	if (exit->interrupted.valid)
 		return vm_fail(vcpu->vm, -EFAULT,
-			       "vector %u needs %#llx for its delivery, where there is no RAM",
+			       "vector %u needs %#lx for its delivery, where there is no RAM",
 			       exit->interrupted.event.vector, gpa);
 	return vcpu_mmio_exit(vcpu, exit);
 }

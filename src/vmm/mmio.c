@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * mmio.c: the guest touched physical memory that is no RAM: a device's registers, or nothing at
- * all.
+ * mmio.c: the guest touched physical memory that is no RAM: a device's registers, or nothing.
  *
  * The processor only says where. What was to be done there is the instruction's secret, so it is
  * decoded and carried out here (x86/emulate.c), with its memory operands brought to the right
  * place: RAM, a device's callbacks, or a hole, where reads give ones and writes are lost.
  */
-#include "lib/errno.h"
-#include "lib/string.h"
 #include "vmm/vcpu.h"
 #include "x86/emulate.h"
 
@@ -78,11 +75,7 @@ static int write_operand(void *opaque, enum seg seg, u64 offset, unsigned size, 
 int vcpu_mmio_exit(struct vcpu *vcpu, const struct exit *exit)
 {
 	struct emulate_memory mem = {read_operand, write_operand, vcpu};
-	struct emulate_regs regs = {
-		.gpr = vcpu->gpr,
-		.rflags = vcpu_get(vcpu, VREG_RFLAGS),
-		.rip = exit->rip,
-	};
+	struct emulate_regs regs = {vcpu->gpr, vcpu_get(vcpu, VREG_RFLAGS), exit->rip};
 	struct insn insn;
 	int err = vcpu_insn(vcpu, &insn);
 
@@ -92,13 +85,11 @@ int vcpu_mmio_exit(struct vcpu *vcpu, const struct exit *exit)
 	err = emulate(&insn, &regs, &mem);
 	if (err == -ENOSYS)
 		return vm_fail(vcpu->vm, err,
-			       "instruction %#x of map %u touched physical address %#llx, where "
-			       "there is no "
-			       "RAM, and nobody here can carry it out",
-			       insn.opcode, insn.map, (unsigned long long)exit->memory.gpa.a);
+			       "instruction %#x of map %u touched physical address %#lx, where "
+			       "there is no RAM, and nobody here can carry it out",
+			       insn.opcode, insn.map, exit->memory.gpa.a);
 	vcpu_set(vcpu, VREG_RSP, vcpu->gpr[GPR_RSP]);
-	vcpu_set(vcpu, VREG_RFLAGS,
-		 regs.rflags); /* of a REP's last iteration, if it was cut short */
+	vcpu_set(vcpu, VREG_RFLAGS, regs.rflags); /* of a REP's last iteration, if cut short */
 	if (err == -EAGAIN || err == EMULATE_AGAIN)
 		return 0; /* a page fault on the way, given to the guest; or a long REP goes on */
 	if (err)

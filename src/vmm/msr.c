@@ -6,15 +6,10 @@
  * exit at all. The rest comes here: hooks of devices first, then the handful that every guest has.
  * An MSR that nobody knows raises #GP, as on a processor that lacks it; systems probe with that.
  */
-#include "host/host.h"
-#include "lib/errno.h"
 #include "lib/lab.h"
-#include "vmm/inject.h"
-#include "vmm/paging_ops.h"
 #include "vmm/vcpu.h"
 
-/* ---- EFER: APM vol. 2 §3.1.7 ------------------------------------------------------------------
- */
+/* ---- EFER: APM vol. 2 §3.1.7 ----------------------------------------------------------------- */
 
 #define EXT_FEATURES 0x80000001
 #define EDX_SYSCALL  BIT(11)
@@ -58,9 +53,9 @@ static int write_efer(struct vcpu *vcpu, u64 value)
 #endif
 }
 
-/* ---- memory types: stored, and without effect
- * ----------------------------------------------------
- *
+/* ---- memory types: stored, and without effect ------------------------------------------------ */
+
+/*
  * The guest's MTRRs would say how its physical addresses are cached; ours already do that for the
  * memory beneath. They are kept so that a system finds them as it left them.
  */
@@ -83,25 +78,14 @@ static u64 *mtrr(struct vm *vm, u32 msr)
 	return NULL;
 }
 
-static bool pat_valid(u64 value)
-{
-	for (int i = 0; i < 8; i++) {
-		u8 type = value >> 8 * i;
-
-		if (type > 7 || type == 2 || type == 3)
-			return false;
-	}
-	return true;
-}
-
-/* ---- the table of the rest ---------------------------------------------------------------------
- */
+/* ---- the table of the rest ------------------------------------------------------------------- */
 
 /* Read as this, and writes are lost: what systems look at and cope with finding nothing in. */
 static const struct {
 	u32 msr;
 	u64 value;
 } constants[] = {
+	{MSR_MTRR_CAP, MTRR_CAP},    /* but that one cannot be written */
 	{MSR_APIC_BASE, 0xfee00100}, /* switched off; the boot processor */
 	{MSR_BIOS_SIGN, 0},	     /* microcode: no update was loaded */
 	{MSR_MISC_ENABLE, 1},	     /* fast strings */
@@ -112,71 +96,53 @@ static const struct {
 	{MSR_INT_PENDING, 0},	     /* no C1E to switch off */
 };
 
+static const u64 *constant(u32 msr)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(constants); i++)
+		if (constants[i].msr == msr)
+			return &constants[i].value;
+	return NULL;
+}
+
 static int read_msr(struct vcpu *vcpu, u32 msr, u64 *value)
 {
-	const u64 *m = mtrr(vcpu->vm, msr);
+	const u64 *known = mtrr(vcpu->vm, msr) ?: constant(msr);
 
-	if (m) {
-		*value = *m;
-		return 0;
-	}
-	switch (msr) {
-	case MSR_EFER:
-		*value = vcpu_get(vcpu, VREG_EFER);
-		return 0;
-	case MSR_PAT:
-		*value = vcpu_get(vcpu, VREG_PAT);
-		return 0;
-	case MSR_MTRR_CAP:
-		*value = MTRR_CAP;
-		return 0;
-	case MSR_TSC:
+	if (known)
+		*value = *known;
+	else if (msr == MSR_EFER || msr == MSR_PAT)
+		*value = vcpu_get(vcpu, msr == MSR_EFER ? VREG_EFER : VREG_PAT);
+	else if (msr == MSR_TSC)
 		*value = rdtsc() + vcpu->tsc_offset;
-		return 0;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(constants); i++) {
-		if (constants[i].msr == msr) {
-			*value = constants[i].value;
-			return 0;
-		}
-	}
-	return -EPERM;
+	else
+		return -EPERM;
+	return 0;
 }
 
 static int write_msr(struct vcpu *vcpu, u32 msr, u64 value)
 {
 	u64 *m = mtrr(vcpu->vm, msr);
 
+	if (msr == MSR_EFER)
+		return write_efer(vcpu, value);
 	if (m) {
 		*m = value;
-		return 0;
-	}
-	switch (msr) {
-	case MSR_EFER:
-		return write_efer(vcpu, value);
-	case MSR_PAT:
-		if (!pat_valid(value))
-			return -EPERM;
+	} else if (msr == MSR_PAT && pat_valid(value)) {
 		vcpu_set(vcpu, VREG_PAT, value);
-		return 0;
-	case MSR_TSC:
+	} else if (msr == MSR_TSC) {
 		vcpu->tsc_offset = value - rdtsc();
 		cpu->set_tsc_offset(vcpu, vcpu->tsc_offset);
-		return 0;
+	} else if (msr == MSR_MTRR_CAP || !constant(msr)) {
+		return -EPERM;
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(constants); i++) {
-		if (constants[i].msr == msr)
-			return 0;
-	}
-	return -EPERM;
+	return 0;
 }
 
 static const struct msr_hook *find_hook(const struct hooks *h, u32 msr)
 {
-	for (unsigned i = 0; i < h->msr_count; i++) {
+	for (unsigned i = 0; i < h->msr_count; i++)
 		if (msr - h->msr[i].first <= h->msr[i].last - h->msr[i].first)
 			return &h->msr[i];
-	}
 	return NULL;
 }
 

@@ -19,11 +19,6 @@ const char *exit_kind_name(enum exit_kind kind)
 	return names[kind];
 }
 
-static unsigned long long reg(struct vcpu *vcpu, enum vreg r)
-{
-	return vcpu_get(vcpu, r);
-}
-
 static void print_segments(struct vcpu *vcpu)
 {
 	static const char *const names[] = {"ES", "CS", "SS", "DS", "FS", "GS", "LDTR", "TR"};
@@ -31,8 +26,8 @@ static void print_segments(struct vcpu *vcpu)
 
 	for (enum seg i = 0; i < SEG_COUNT; i++) {
 		cpu->get_seg(vcpu, i, &s);
-		print("  %-4s %04x base %016llx limit %08x attributes %03x\n", names[i], s.selector,
-		      (unsigned long long)s.base, s.limit, s.attrib);
+		print("  %-4s %04x base %016lx limit %08x attributes %03x\n", names[i], s.selector,
+		      s.base, s.limit, s.attrib);
 	}
 }
 
@@ -56,37 +51,32 @@ void report_registers(struct vcpu *vcpu)
 					    "R8 ", "R9 ", "R10", "R11", "R12", "R13", "R14", "R15"};
 
 	for (enum gpr i = 0; i < GPR_COUNT; i++)
-		print("%s%s %016llx%s", i % 4 ? " " : "  ", names[i],
-		      (unsigned long long)vcpu_gpr(vcpu, i), i % 4 == 3 ? "\n" : "");
-	print("  RIP %016llx RFLAGS %08llx EFER %04llx\n", reg(vcpu, VREG_RIP),
-	      reg(vcpu, VREG_RFLAGS), reg(vcpu, VREG_EFER));
-	print("  CR0 %08llx CR2 %016llx CR3 %016llx CR4 %08llx\n", reg(vcpu, VREG_CR0),
-	      reg(vcpu, VREG_CR2), reg(vcpu, VREG_CR3), reg(vcpu, VREG_CR4));
+		print("%s%s %016lx%s", i % 4 ? " " : "  ", names[i], vcpu_gpr(vcpu, i),
+		      i % 4 == 3 ? "\n" : "");
+	print("  RIP %016lx RFLAGS %08lx EFER %04lx\n", vcpu_get(vcpu, VREG_RIP),
+	      vcpu_get(vcpu, VREG_RFLAGS), vcpu_get(vcpu, VREG_EFER));
+	print("  CR0 %08lx CR2 %016lx CR3 %016lx CR4 %08lx\n", vcpu_get(vcpu, VREG_CR0),
+	      vcpu_get(vcpu, VREG_CR2), vcpu_get(vcpu, VREG_CR3), vcpu_get(vcpu, VREG_CR4));
 	print_segments(vcpu);
 	print_code(vcpu);
 }
 
 void report_stop(struct vm *vm)
 {
-	switch (vm->state) {
-	case VM_EXITED:
+	static const char *const ends[] = {
+		[VM_POWEROFF] = "powered off (halted with interrupts disabled)",
+		[VM_RESET] = "reset",
+		[VM_SHUTDOWN] = "triple fault",
+	};
+
+	if (vm->state == VM_EXITED)
 		print("\ncasita: %s: exited with status %u\n", vm->name, vm->status);
-		return;
-	case VM_RESET:
-		print("\ncasita: %s: reset\n", vm->name);
-		return;
-	case VM_POWEROFF:
-		print("\ncasita: %s: powered off (halted with interrupts disabled)\n", vm->name);
-		return;
-	case VM_SHUTDOWN:
-		print("\ncasita: %s: triple fault\n", vm->name);
-		break;
-	case VM_FAILED:
+	else if (vm->state == VM_FAILED)
 		print("\ncasita: %s: stopped: %s\n", vm->name, vm->reason);
-		break;
-	case VM_RUNNING:
-		return;
+	else
+		print("\ncasita: %s: %s\n", vm->name, ends[vm->state]);
+	if (vm->state == VM_FAILED || vm->state == VM_SHUTDOWN) {
+		report_registers(vm->vcpu);
+		trace_last(vm, LAST_EXITS);
 	}
-	report_registers(vm->vcpu);
-	trace_last(vm, LAST_EXITS);
 }

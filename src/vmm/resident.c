@@ -10,11 +10,8 @@
  * it is saved or loaded XCR0 must name all of that, whatever the guest's own XCR0 is (APM vol. 2
  * §11.5).
  */
-#include "host/host.h"
-#include "lib/errno.h"
 #include "vmm/vcpu.h"
 
-#define XSAVE_ALIGN  64
 #define FXSAVE_BYTES 512
 #define FCW_RESET    0x037f
 #define MXCSR_RESET  0x1f80
@@ -26,59 +23,42 @@
 #define XCR0_X87     1
 
 struct resident {
-	void *area; /* XSAVE or FXSAVE format */
-	u64 xcr0;
-	u64 dr[4];
-	u64 tsc_aux;
+	u64 xcr0, dr[4], tsc_aux;
+	u8 area[] __aligned(64); /* XSAVE or FXSAVE format */
 };
 
 static struct {
-	bool known;
-	bool xsave;
-	bool rdtscp;
+	bool known, xsave, rdtscp;
 	u64 features; /* all that XCR0 may name */
-	u64 bytes;
+	u64 bytes;    /* of a struct resident with its area */
 } machine;
 
 static struct vcpu *holder; /* whose state the processor holds */
 
 static void know_machine(void)
 {
-	struct cpuid_regs r;
+	struct cpuid_regs r = cpuid(LEAF_XSAVE, 0);
 
 	if (machine.known)
 		return;
 	machine.known = true;
-	machine.bytes = FXSAVE_BYTES;
 	machine.rdtscp = cpuid(EXT_FEATURES, 0).edx & EDX_RDTSCP;
 	machine.xsave = cpuid(1, 0).ecx & ECX_XSAVE;
-	if (machine.xsave) {
-		r = cpuid(LEAF_XSAVE, 0);
-		machine.features = (u64)r.edx << 32 | r.eax;
-		machine.bytes = r.ecx;
-	}
-}
-
-static u64 area_size(void)
-{
-	return align_up(machine.bytes, PAGE_SIZE);
+	machine.features = (u64)r.edx << 32 | r.eax;
+	machine.bytes = sizeof(struct resident) + (machine.xsave ? r.ecx : FXSAVE_BYTES);
 }
 
 int resident_create(struct vcpu *vcpu)
 {
-	struct resident *r = kalloc(sizeof(*r));
-	u8 *area;
+	struct resident *r;
 
 	know_machine();
+	r = vcpu->resident = kalloc(machine.bytes);
 	if (!r)
 		return -ENOMEM;
-	vcpu->resident = r;
-	area = r->area = pages_alloc_zero(area_size(), PAGE_SIZE);
-	if (!area)
-		return -ENOMEM;
 	/* As after reset. For XSAVE, an empty header means "all in its initial state". */
-	*(u16 *)area = FCW_RESET;
-	*(u32 *)(area + MXCSR_OFFSET) = MXCSR_RESET;
+	*(u16 *)r->area = FCW_RESET;
+	*(u32 *)(r->area + MXCSR_OFFSET) = MXCSR_RESET;
 	r->xcr0 = XCR0_X87;
 	if (machine.rdtscp)
 		cpu->pass_msr(vcpu->vm, MSR_TSC_AUX, true, true);
@@ -87,16 +67,9 @@ int resident_create(struct vcpu *vcpu)
 
 void resident_destroy(struct vcpu *vcpu)
 {
-	struct resident *r = vcpu->resident;
-
 	if (holder == vcpu)
 		holder = NULL;
-	if (!r)
-		return;
-	if (r->area)
-		pages_free(ptr_hpa(r->area), area_size(), true);
-	kfree(r, sizeof(*r));
-	vcpu->resident = NULL;
+	kfree(vcpu->resident, machine.bytes);
 }
 
 static void save(struct resident *r)

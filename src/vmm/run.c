@@ -9,11 +9,7 @@
  * Several VMs share the CPU in turns. A turn ends when the guest halts or its slice is over; while
  * there is one VM only, there are no slices. When all are halted the CPU sleeps until an interrupt.
  */
-#include "host/host.h"
-#include "lib/errno.h"
 #include "lib/print.h"
-#include "vmm/console.h"
-#include "vmm/irq.h"
 #include "vmm/timer.h"
 #include "vmm/trace.h"
 #include "vmm/vcpu.h"
@@ -45,15 +41,11 @@ static bool try_wake(struct vm *vm)
 {
 	struct vcpu *vcpu = vm->vcpu;
 
-	if (!vcpu->halted)
-		return true;
-	if (vcpu_can_wake(vcpu)) {
+	if (vcpu->halted && vcpu_can_wake(vcpu))
 		vcpu->halted = false;
-		return true;
-	}
-	if (!vcpu_may_wake(vcpu))
+	else if (vcpu->halted && !vcpu_may_wake(vcpu))
 		vm_stop(vm, VM_POWEROFF);
-	return false;
+	return !vcpu->halted;
 }
 
 /* All VMs that are to run, and the one that has the processor. */
@@ -108,7 +100,6 @@ static void run_turn(struct vcpu *vcpu)
 
 static void end_slice(void *unused)
 {
-	(void)unused;
 	running->requests |= REQUEST_LEAVE;
 }
 
@@ -136,19 +127,15 @@ static unsigned count_running(struct vm **first)
 {
 	unsigned n = 0;
 
-	*first = NULL;
-	for (unsigned i = 0; i < vm_count; i++) {
-		if (vms[i]->state != VM_RUNNING)
-			continue;
-		if (!n++)
+	for (unsigned i = 0; i < vm_count; i++)
+		if (vms[i]->state == VM_RUNNING && !n++)
 			*first = vms[i];
-	}
 	return n;
 }
 
 void vmm_run(struct vm **all, unsigned count)
 {
-	struct vm *first;
+	struct vm *first = NULL;
 	unsigned alive;
 
 	vms = all;
@@ -158,10 +145,9 @@ void vmm_run(struct vm **all, unsigned count)
 		unsigned asleep = 0;
 
 		vm_console_focus(first);
-		for (unsigned i = 0; i < count; i++) {
+		for (unsigned i = 0; i < count; i++)
 			if (vms[i]->state == VM_RUNNING && !turn(vms[i], alive == 1))
 				asleep++;
-		}
 		if (asleep == alive) {
 			host_idle();
 			timers_run(host_now());

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * timer.h: things that must happen at a time. Tickless: the machine's timer is armed for the
- * earliest deadline only, and nothing at all happens in between. Times are host_now()'s
- * nanoseconds.
+ * earliest deadline only, and nothing happens in between. Times are host_now()'s nanoseconds.
  */
 #ifndef VMM_TIMER_H
 #define VMM_TIMER_H
@@ -32,15 +31,12 @@ void timers_run(u64 now);
 #else /* nothing here happens at a time: a VM's turn ends when it halts or stops */
 static inline void timer_arm(struct timer *t, u64 when)
 {
-	(void)t, (void)when;
 }
 static inline void timer_cancel(struct timer *t)
 {
-	(void)t;
 }
 static inline void timers_run(u64 now)
 {
-	(void)now;
 }
 #endif
 

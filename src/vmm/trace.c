@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* trace.c: counting exits and remembering the last ones; see trace.h. */
-#include "host/cpu.h"
-#include "host/host.h"
-#include "lib/errno.h"
 #include "lib/print.h"
 #include "vmm/trace.h"
-#include "vmm/vm.h"
 
 int trace_create(struct vm *vm)
 {
-	vm->trace = pages_alloc_zero(sizeof(*vm->trace), PAGE_SIZE);
+	vm->trace = kalloc(sizeof(*vm->trace));
 	if (!vm->trace)
 		return -ENOMEM;
 	vm->trace->start = vm->trace->left = rdtsc();
@@ -19,9 +15,7 @@ int trace_create(struct vm *vm)
 
 void trace_destroy(struct vm *vm)
 {
-	if (vm->trace)
-		pages_free(ptr_hpa(vm->trace), sizeof(*vm->trace), false);
-	vm->trace = NULL;
+	kfree(vm->trace, sizeof(*vm->trace));
 }
 
 static u64 total(const struct trace *t)
@@ -44,14 +38,11 @@ void trace_print(const struct vm *vm)
 		if (!t->count[k])
 			continue;
 		outside += t->outside[k];
-		print("  %-12s %12llu %16llu %10llu\n", exit_kind_name(k),
-		      (unsigned long long)t->count[k], (unsigned long long)t->outside[k],
-		      (unsigned long long)(t->outside[k] / t->count[k]));
+		print("  %-12s %12lu %16lu %10lu\n", exit_kind_name(k), t->count[k], t->outside[k],
+		      t->outside[k] / t->count[k]);
 	}
-	print("  %-12s %12llu %16llu\n", "total", (unsigned long long)total(t),
-	      (unsigned long long)outside);
-	print("  %-12s %12s %16llu\n", "inside", "",
-	      (unsigned long long)(t->left - t->start - outside));
+	print("  %-12s %12lu %16lu\n", "total", total(t), outside);
+	print("  %-12s %12s %16lu\n", "inside", "", t->left - t->start - outside);
 }
 
 void trace_last(const struct vm *vm, unsigned n)
@@ -65,8 +56,7 @@ void trace_last(const struct vm *vm, unsigned n)
 	for (unsigned i = n; i > 0; i--) {
 		const struct exit *e = &t->ring[(last - i + 1) % TRACE_RING].exit;
 
-		print("  %-12s code %#llx info %#llx, %#llx rip %#llx\n", exit_kind_name(e->kind),
-		      (unsigned long long)e->code, (unsigned long long)e->info1,
-		      (unsigned long long)e->info2, (unsigned long long)e->rip);
+		print("  %-12s code %#lx info %#lx, %#lx rip %#lx\n", exit_kind_name(e->kind),
+		      e->code, e->info1, e->info2, e->rip);
 	}
 }

@@ -9,9 +9,6 @@
 #ifndef VMM_TRACE_H
 #define VMM_TRACE_H
 
-#include "host/cpu.h"
-#include "lib/types.h"
-#include "vmm/exit.h"
 #include "vmm/vm.h"
 
 #define TRACE_RING 256 /* a power of two */
@@ -35,7 +32,6 @@ int trace_create(struct vm *vm);
 void trace_destroy(struct vm *vm);
 /**
  * trace_enter() - the guest is about to be entered.
- *
  * Return: where to put its next exit: straight into the ring, so that remembering it costs nothing
  * more. It stays good until TRACE_RING exits later.
  */
@@ -74,12 +70,10 @@ void trace_last(const struct vm *vm, unsigned n);
 #include "lib/print.h"
 static inline int trace_create(struct vm *vm)
 {
-	(void)vm;
 	return 0;
 }
 static inline void trace_destroy(struct vm *vm)
 {
-	(void)vm;
 }
 static inline struct exit *trace_enter(struct vm *vm)
 {
@@ -87,16 +81,13 @@ static inline struct exit *trace_enter(struct vm *vm)
 }
 static inline void trace_exit(struct vm *vm, struct exit *exit)
 {
-	(void)vm, (void)exit;
 }
 static inline void trace_print(const struct vm *vm)
 {
-	(void)vm;
 	print("casita: no exit table: this Casita was built without TRACE\n");
 }
 static inline void trace_last(const struct vm *vm, unsigned n)
 {
-	(void)vm, (void)n;
 }
 #endif
 

@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * translate.c: the guest's virtual addresses, through the guest's own page tables.
- */
-#include "lib/errno.h"
-#include "vmm/inject.h"
+/* translate.c: the guest's virtual addresses, through the guest's own page tables. */
 #include "vmm/vcpu.h"
 
 /* An entry of 4 bytes is looked for as half of one of 8, which never crosses the end of RAM. */

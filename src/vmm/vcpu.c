@@ -1,16 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* vcpu.c: making and taking apart a virtual CPU. */
-#include "host/host.h"
-#include "lib/errno.h"
-#include "vmm/paging_ops.h"
 #include "vmm/vcpu.h"
-
-/* The control registers that a test asks us to emulate though the processor could do it. */
-static void trap_control_registers(struct vcpu *vcpu)
-{
-	for (enum intercept i = INTERCEPT_CR0_WRITE; i <= INTERCEPT_CR4_READ; i++)
-		cpu->intercept(vcpu, i, true);
-}
 
 int vcpu_create(struct vm *vm)
 {
@@ -28,13 +18,11 @@ int vcpu_create(struct vm *vm)
 		return err;
 	/* CR4 decides which features are on, and must not show bits that CPUID hides. */
 	cpu->intercept(vcpu, INTERCEPT_CR4_WRITE, true);
-	if (vm->config->trap_cr)
-		trap_control_registers(vcpu);
+	/* a test may ask us to emulate the others as well, though the processor could do it */
+	for (enum intercept i = 0; vm->config->trap_cr && i <= INTERCEPT_CR4_READ; i++)
+		cpu->intercept(vcpu, i, true);
 	cpuid_refresh(vcpu);
-	err = resident_create(vcpu);
-	if (err)
-		return err;
-	return vm->paging->vcpu_create(vcpu);
+	return resident_create(vcpu) ?: vm->paging->vcpu_create(vcpu);
 }
 
 void vcpu_destroy(struct vm *vm)

@@ -2,16 +2,12 @@
 /*
  * vm.c: building a virtual machine from its configuration, and taking it apart.
  *
- * The order: memory, hooks, devices (they may hook memory), the processor, paging (which translates
+ * The order: memory, devices (they may hook memory), the processor, paging (which translates
  * the memory map as it now is), and at last the guest's files.
  */
-#include "host/host.h"
-#include "lib/errno.h"
 #include "lib/print.h"
-#include "lib/string.h"
 #include "vmm/device.h"
 #include "vmm/loader.h"
-#include "vmm/paging_ops.h"
 #include "vmm/trace.h"
 #include "vmm/vcpu.h"
 
@@ -37,15 +33,10 @@ int vm_fail(struct vm *vm, int error, const char *fmt, ...)
 
 void *device_alloc(struct vm *vm, size_t bytes)
 {
-	void *memory;
+	void *memory = vm->device_alloc_count < VM_DEVICE_ALLOCS ? kalloc(bytes) : NULL;
 
-	if (vm->device_alloc_count == VM_DEVICE_ALLOCS)
-		return NULL;
-	memory = kalloc(bytes);
-	if (memory) {
-		vm->device_allocs[vm->device_alloc_count].memory = memory;
-		vm->device_allocs[vm->device_alloc_count++].bytes = bytes;
-	}
+	if (memory)
+		vm->device_allocs[vm->device_alloc_count++] = (struct device_alloc){memory, bytes};
 	return memory;
 }
 
@@ -56,11 +47,10 @@ static int create_devices(struct vm *vm)
 	set_for_each (devices, it) {
 		int err = (*it)->create(vm);
 
+		if (err && !vm->reason[0])
+			vm_fail(vm, err, "its %s could not be made (error %d)", (*it)->name, -err);
 		if (err)
-			return vm->reason[0]
-				       ? err
-				       : vm_fail(vm, err, "its %s could not be made (error %d)",
-						 (*it)->name, -err);
+			return err;
 	}
 	return 0;
 }
@@ -69,10 +59,9 @@ static void destroy_devices(struct vm *vm)
 {
 	const struct device_class *const *it;
 
-	set_for_each (devices, it) {
+	set_for_each (devices, it)
 		if ((*it)->destroy)
 			(*it)->destroy(vm);
-	}
 	for (unsigned i = 0; i < vm->device_alloc_count; i++)
 		kfree(vm->device_allocs[i].memory, vm->device_allocs[i].bytes);
 }
@@ -101,69 +90,40 @@ static int choose_paging(struct vm *vm)
 	return vm_fail(vm, -ENODEV, "no way to virtualize its memory: %s", why);
 }
 
-static const struct loader *find_loader(struct vm *vm)
+/* By the loader that was asked for by name, or the first that knows the file; or say which there are. */
+static int load(struct vm *vm)
 {
 	const char *wanted = vm->config->loader;
-	const struct loader *const *it;
-
-	set_for_each (loaders, it) {
-		if (wanted[0] ? !strcmp(wanted, (*it)->name) : (*it)->probe(&vm->config->kernel))
-			return *it;
-	}
-	return NULL;
-}
-
-/* No loader: say which there are, because one may have been left out of this Casita. */
-static int no_loader(struct vm *vm)
-{
 	const struct loader *const *it;
 	char names[64] = "";
 	size_t n = 0;
 
 	set_for_each (loaders, it) {
+		if (wanted[0] ? !strcmp(wanted, (*it)->name) : (*it)->probe(&vm->config->kernel)) {
+			int err = (*it)->load(vm);
+
+			if (!err)
+				paging_registers_written(vm->vcpu, false);
+			return err;
+		}
 		if (n < sizeof(names))
 			n += str_format(names + n, sizeof(names) - n, " %s", (*it)->name);
 	}
-	if (vm->config->loader[0])
+	if (wanted[0])
 		return vm_fail(vm, -ENOSYS,
-			       "loader=%s: this Casita was built without it (it has:%s)",
-			       vm->config->loader, names[0] ? names : " none");
+			       "loader=%s: this Casita was built without it (it has:%s)", wanted,
+			       names[0] ? names : " none");
 	return vm_fail(vm, -ENOEXEC,
 		       "%s is no kernel that a loader here knows (they are:%s); for raw code say "
 		       "loader=flat at=ADDRESS mode=real|protected|long",
 		       vm->config->kernel.name, names[0] ? names : " none");
 }
 
-static int load(struct vm *vm)
-{
-	const struct loader *loader = find_loader(vm);
-
-	int err = loader ? loader->load(vm) : no_loader(vm);
-
-	if (!err)
-		paging_registers_written(vm->vcpu, false);
-	return err;
-}
-
 static int build(struct vm *vm)
 {
-	int err = choose_paging(vm);
-
-	if (!err)
-		err = memory_create(vm, vm->config->mem);
-	if (!err)
-		err = hooks_create(vm);
-	if (!err)
-		err = create_devices(vm);
-	if (!err)
-		err = cpu->vm_create(vm);
-	if (!err)
-		err = vm->paging->vm_create(vm);
-	if (!err)
-		err = vcpu_create(vm);
-	if (!err)
-		err = trace_create(vm);
-	return err ? err : load(vm);
+	return choose_paging(vm) ?: memory_create(vm, vm->config->mem) ?:
+	       create_devices(vm) ?: cpu->vm_create(vm) ?: vm->paging->vm_create(vm) ?:
+	       vcpu_create(vm) ?: trace_create(vm) ?: load(vm);
 }
 
 int vm_create(const struct vm_config *config, struct vm **out)
@@ -173,7 +133,7 @@ int vm_create(const struct vm_config *config, struct vm **out)
 
 	if (!vm)
 		return -ENOMEM;
-	str_copy(vm->name, sizeof(vm->name), config->name);
+	memcpy(vm->name, config->name, sizeof(vm->name));
 	vm->config = config;
 	vm->phys_bits = cpuid(CPUID_ADDR_SIZES, 0).eax;
 	err = build(vm);
@@ -200,7 +160,6 @@ void vm_destroy(struct vm *vm)
 	if (vm->cpu_state)
 		cpu->vm_destroy(vm);
 	destroy_devices(vm);
-	hooks_destroy(vm);
 	memory_destroy(vm);
 	kfree(vm, sizeof(*vm));
 }

@@ -1,27 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * vm.h: a virtual machine and its virtual CPUs.
- */
+/* vm.h: a virtual machine and its virtual CPUs. */
 #ifndef VMM_VM_H
 #define VMM_VM_H
 
-#include "host/host.h"
-#include "lib/types.h"
 #include "vmm/config.h"
 #include "vmm/cpu_ops.h"
 #include "vmm/hooks.h"
 #include "vmm/irq.h"
 #include "vmm/memory.h"
-#include "x86/regs.h"
-#include "x86/segment.h"
+#include "vmm/paging_ops.h"
 
-struct paging_ops;
 struct trace;
 struct resident;
 
 #define VM_DEVICE_ALLOCS 16
-#define CPUID_BASIC	 0xe /* leaves 0 to 0xd and 0x80000000 to 0x80000008 are there */
-#define CPUID_EXTENDED	 9
+#define CPUID_STORED	 16 /* leaves from 0 on, and as many from 0x80000000 on */
 
 enum vm_state {
 	VM_RUNNING,
@@ -72,21 +65,19 @@ struct vm {
 	struct exit exit; /* the last one, where there is no trace */
 
 	struct {
-		struct cpuid_regs basic[CPUID_BASIC], extended[CPUID_EXTENDED];
-		u32 basic_fixed, extended_fixed; /* bit n: leaf n is always as stored */
-	} cpuid;				 /* cpuid.c */
-	u8 phys_bits;				 /* physical address width that the guest sees */
+		struct cpuid_regs leaf[2 * CPUID_STORED];
+		u32 fixed; /* bit n: leaf[n] is always as stored */
+	} cpuid;	   /* cpuid.c */
+	u8 phys_bits;	   /* physical address width that the guest sees */
 	struct {
-		u64 variable[16];
-		u64 fixed[11];
-		u64 def_type;
+		u64 variable[16], fixed[11], def_type;
 	} mtrr; /* msr.c */
 
 	enum vm_state state;
 	u8 status;	  /* VM_EXITED: what the guest wrote */
 	char reason[160]; /* VM_FAILED, failed loads: a sentence */
 
-	struct {
+	struct device_alloc {
 		void *memory;
 		size_t bytes;
 	} device_allocs[VM_DEVICE_ALLOCS];
@@ -102,9 +93,7 @@ struct vm {
 /**
  * vm_create() - make a VM with its memory, devices, paging and CPU, and load its kernel.
  * @config: what was asked for; must outlive the VM
- * @out: the VM
- *
- * Return: 0, or a negative errno, having printed what is wrong and what to do.
+ * Return: 0, and the VM in *@out; or a negative errno, having printed what is wrong and what to do.
  */
 int vm_create(const struct vm_config *config, struct vm **out);
 /** vm_destroy() - take it apart and give everything back. */
@@ -113,14 +102,10 @@ void vm_destroy(struct vm *vm);
 /** vm_stop() - end a VM at its current exit; the run loop returns it to its owner. */
 void vm_stop(struct vm *vm, enum vm_state why);
 
-/**
- * vm_fail() - keep a sentence about what went wrong, for people.
- * Return: @error, so that one can write: return vm_fail(vm, -EINVAL, "the file …");
- */
+/** vm_fail() - keep a sentence about what went wrong, for people. Return: @error, to be returned. */
 int vm_fail(struct vm *vm, int error, const char *fmt, ...) __printf(3, 4);
 
 /* ---- the console of a VM --------------------------------------------------------------------- */
-
 /** vm_console_write() - a byte that the guest sent to its console. */
 void vm_console_write(struct vm *vm, u8 byte);
 /** vm_console_read() - the next byte typed for this VM, or -1. */
@@ -128,14 +113,17 @@ int vm_console_read(struct vm *vm);
 /** vm_console_input() - ask to be told when there is something to read. */
 void vm_console_input(struct vm *vm, void (*ready)(void *opaque), void *opaque);
 
-/* ---- memory --------------------------------------------------------------------------------- */
+/* The run loop's side. vm_console_shared() - tell how many VMs write to the console. */
+void vm_console_shared(unsigned vms);
+/** vm_console_focus() - what is typed goes to this VM from now on. */
+void vm_console_focus(struct vm *vm);
+/** vm_console_poll() - tell that VM's UART that something may have been typed. */
+void vm_console_poll(void);
+/** vm_console_end() - a VM has stopped: print its last, unfinished line. */
+void vm_console_end(struct vm *vm);
 
-/**
- * vm_ptr() - host pointer to guest RAM.
- * @gpa, @size: what is wanted, in bytes
- *
- * Return: the pointer, or NULL if not all of it is RAM of one region.
- */
+/* ---- memory --------------------------------------------------------------------------------- */
+/** vm_ptr() - host pointer to guest RAM; NULL if not all @size bytes are RAM of one region. */
 static inline void *vm_ptr(const struct vm *vm, gpa_t gpa, u64 size)
 {
 	const struct mem_region *low = vm->memory.regions; /* nearly everything is in low RAM */
@@ -147,7 +135,6 @@ static inline void *vm_ptr(const struct vm *vm, gpa_t gpa, u64 size)
 }
 
 /* ---- registers ------------------------------------------------------------------------------- */
-
 static inline u64 vcpu_get(struct vcpu *vcpu, enum vreg reg)
 {
 	return cpu->get(vcpu, reg);

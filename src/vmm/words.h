@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * words.h: cutting a line of text into words, without copying it.
- */
+/* words.h: cutting a line of text into words, without copying it. */
 #ifndef VMM_WORDS_H
 #define VMM_WORDS_H
 
 #include "lib/string.h"
-#include "lib/types.h"
 
 /* Some characters of a longer string. */
 struct word {
@@ -18,15 +15,10 @@ struct word {
 #define WORD_SHOWN 32
 #define WORD(w)	   min((w).n, WORD_SHOWN), (w).text
 
-static inline bool word_blank(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
 /** word_skip_blanks() - where the next word begins. */
 static inline const char *word_skip_blanks(const char *s)
 {
-	while (word_blank(*s))
+	while (*s == ' ' || *s == '\t')
 		s++;
 	return s;
 }
@@ -36,7 +28,7 @@ static inline struct word word_next(const char **at)
 {
 	struct word w = {.text = word_skip_blanks(*at)};
 
-	while (w.text[w.n] && !word_blank(w.text[w.n]))
+	while (w.text[w.n] && w.text[w.n] != ' ' && w.text[w.n] != '\t')
 		w.n++;
 	*at = w.text + w.n;
 	return w;
@@ -56,15 +48,6 @@ static inline int word_find_last(struct word w, char c)
 	while (i >= 0 && w.text[i] != c)
 		i--;
 	return i;
-}
-
-/** word_copy() - make a string of it in @size bytes; what does not fit is cut. */
-static inline void word_copy(char *to, size_t size, struct word w)
-{
-	size_t n = min((size_t)w.n, size - 1);
-
-	memcpy(to, w.text, n);
-	to[n] = 0;
 }
 
 #endif

@@ -12,7 +12,6 @@
 #ifndef X86_DECODE_H
 #define X86_DECODE_H
 
-#include "lib/types.h"
 #include "x86/regs.h"
 
 #define INSN_MAX 15 /* bytes; a longer one is #GP (APM vol. 3 §1.2) */
@@ -20,17 +19,10 @@
 /* How code is read: CS.D and CS.L decide. The values are the default address width in bytes. */
 enum code_size { CODE_16 = 2, CODE_32 = 4, CODE_64 = 8 };
 
-/* Opcode maps. */
+/* Opcode maps: one byte; 0f xx; 0f 38 xx; 0f 3a xx; 0f 0f … xx; XOP's; beyond these, with EVEX. */
+/* clang-format off */
 enum insn_map {
-	MAP_ONE,   /* one-byte opcodes */
-	MAP_0F,	   /* 0f xx */
-	MAP_0F38,  /* 0f 38 xx */
-	MAP_0F3A,  /* 0f 3a xx */
-	MAP_3DNOW, /* 0f 0f … xx */
-	MAP_XOP8,
-	MAP_XOP9,
-	MAP_XOPA,
-	MAP_OTHER, /* an EVEX map beyond those above */
+	MAP_ONE, MAP_0F, MAP_0F38, MAP_0F3A, MAP_3DNOW, MAP_XOP8, MAP_XOP9, MAP_XOPA, MAP_OTHER
 };
 
 /*
@@ -38,7 +30,6 @@ enum insn_map {
  * to MOVBE are those that touch memory-mapped I/O and the emulator can do; opsize is the memory
  * operand's then, but in MOVZX, MOVSX and MOVSXD srcsize is.
  */
-/* clang-format off */
 enum insn_op {
 	OP_OTHER,
 	OP_CPUID, OP_HLT, OP_RDMSR, OP_WRMSR, OP_RDTSC, OP_RDTSCP, OP_RDPMC, OP_PAUSE,
@@ -59,41 +50,31 @@ enum insn_op {
 	OP_BT, OP_BTS, OP_BTR, OP_BTC, OP_CMPXCHG, OP_XADD,
 	OP_MOVBE, OP_PUSH, OP_POP,
 };
-/* clang-format on */
 
 /* Where the operands of the two-operand forms are. */
 enum insn_form {
-	FORM_NONE,
-	FORM_RM_REG, /* destination rm, source reg */
-	FORM_REG_RM, /* destination reg, source rm */
-	FORM_RM_IMM, /* destination rm, source imm */
-	FORM_RM,     /* one operand, rm */
-	FORM_ACC_IMM,
-	FORM_ACC_MOFFS, /* AL/rAX <- [disp], the address is disp */
-	FORM_MOFFS_ACC,
+	FORM_NONE, FORM_RM_REG, FORM_REG_RM, FORM_RM_IMM, FORM_ACC_IMM, /* destination, source */
+	FORM_RM, FORM_IMM, /* one operand */
+	FORM_ACC_MOFFS, FORM_MOFFS_ACC, /* AL/rAX and [disp] */
 	FORM_REG_IMM, /* destination: the register in the opcode's low bits (rm) */
-	FORM_IMM,     /* one operand, imm: PUSH, INT */
 };
+/* clang-format on */
 
 struct insn {
-	u8 len; /* bytes, 1-15 */
-	u8 map; /* enum insn_map */
-	u8 opcode;
-	u8 op;		       /* enum insn_op */
-	u8 form;	       /* enum insn_form */
+	u8 len;		       /* bytes, 1-15 */
+	u8 map, opcode;	       /* enum insn_map, and the byte in it */
+	u8 op, form;	       /* enum insn_op, enum insn_form */
 	u8 opsize;	       /* operand size in bytes: 1, 2, 4, 8 */
 	u8 srcsize;	       /* MOVZX, MOVSX: the source's size in bytes; otherwise opsize */
 	u8 addrsize;	       /* address size in bytes: 2, 4, 8 */
 	s8 seg;		       /* enum seg of an override prefix that has effect, or -1 */
-	bool lock, rep, repne; /* f0, f3, f2 seen as prefixes (also when they select the opcode); of
-				  rep and repne the last one seen */
+	bool lock, rep, repne; /* f0, f3, f2 seen, of the last two the last (also in the opcode) */
 	u8 rex;		       /* the REX prefix, or 0 */
 	bool vex;	       /* VEX, EVEX or XOP encoded */
-	bool has_modrm;
-	u8 mod; /* modrm.mod */
-	u8 reg; /* modrm.reg with REX.R, 0-15 */
-	u8 rm;	/* modrm.rm with REX.B, 0-15: a register if mod is 3 or there is no modrm */
-	bool has_sib;
+	bool has_modrm, has_sib;
+	u8 mod;		/* modrm.mod */
+	u8 reg;		/* modrm.reg with REX.R, 0-15 */
+	u8 rm;		/* modrm.rm with REX.B, 0-15: a register if mod is 3 or there is no modrm */
 	u8 scale;	/* 0-3 */
 	s8 base, index; /* enum gpr of the memory operand, or -1 */
 	bool rip_relative;
@@ -127,19 +108,12 @@ static inline s64 sign_extend(u64 value, unsigned size)
 }
 
 /**
- * insn_address() - the offset that the memory operand names, before segmentation.
- * @insn: an instruction with a memory operand
- * @gpr: the sixteen general registers
- * @rip: the address of the instruction itself
- *
- * Return: the effective address, cut to the address size.
+ * insn_address() - the effective address of the memory operand, cut to the address size.
+ * @gpr: the sixteen general registers; @rip: the address of the instruction itself
  */
 u64 insn_address(const struct insn *insn, const u64 *gpr, u64 rip);
 
-/**
- * insn_segment() - the segment of the memory operand: the override, or the default, which is SS
- * for addresses based on rSP and rBP and DS for others.
- */
+/** insn_segment() - the memory operand's segment: by override, SS with rSP and rBP, or else DS. */
 enum seg insn_segment(const struct insn *insn);
 
 #endif

@@ -6,21 +6,13 @@
  * opcode gets its name (enum insn_op) and the form in which it names its operands, and opsize is
  * corrected where an instruction has its own mind about it. What no table names is OP_OTHER.
  *
- *	1. tables: an opcode's name, or the group in which ModRM's reg field has the last word
- *	2. what is special about some
- *	3. which may have a LOCK prefix
- *
  * APM vol. 3 appendix A, and the pages of the instructions.
  */
-#include "lib/errno.h"
 #include "x86/decode_table.h"
 
-/* ---- 1. tables ----------------------------------------------------------------------------- */
+/* ---- tables: an opcode's name, or the group in which ModRM's reg field has the last word ----- */
 
-/*
- * What is special about an instruction: it is a group, where ModRM's reg field decides, or it has
- * its own mind about its operands.
- */
+/* Special: a group, where ModRM's reg field decides; or it has its own mind about its operands. */
 /* clang-format off */
 enum special {
 	PLAIN,
@@ -130,7 +122,7 @@ static const struct name *find_name(const struct insn *insn, unsigned with)
 	return &other;
 }
 
-/* ---- 2. what is special -------------------------------------------------------------------- */
+/* ---- what is special about some -------------------------------------------------------------- */
 
 /* XCHG rAX, reg; but XCHG rAX, rAX came to mean NOP, and F3 90 PAUSE. */
 static void name_xchg(struct insn *insn)
@@ -165,44 +157,27 @@ static bool name_control(struct insn *insn)
 
 static int name_special(struct insn *insn, enum special special, enum code_size code)
 {
-	bool exists = true;
-
-	switch (special) {
-	case STACK:
-		if (code == CODE_64 && insn->opsize == 4)
-			insn->opsize = 8;
-		break;
-	case PORT:
-		if (insn->opsize == 8)
-			insn->opsize = 4;
-		break;
-	case WORD:
-	case WORD_STORE:
-		if (special == WORD || insn->mod != 3)
-			insn->opsize = 2;
-		break;
-	case TABLE:
-		if (code == CODE_64)
-			insn->opsize = 8;
-		break;
-	case CONTROL_REG:
-	case DEBUG_REG:
-		insn->opsize = code == CODE_64 ? 8 : 4;
-		exists = special == CONTROL_REG ? name_control(insn) : insn->reg < 8;
-		break;
-	case EXTEND_BYTE:
-	case EXTEND_WORD:
-	case EXTEND_LONG:
+	if (special >= EXTEND_BYTE && special <= EXTEND_LONG) {
 		name_extend(insn, 1 << (special - EXTEND_BYTE), code);
 		return 0;
-	case XCHG_ACC:
-		name_xchg(insn);
-		break;
-	default:
-		break;
 	}
+	if (special == STACK && code == CODE_64 && insn->opsize == 4)
+		insn->opsize = 8;
+	else if (special == PORT && insn->opsize == 8)
+		insn->opsize = 4;
+	else if (special == WORD || (special == WORD_STORE && insn->mod != 3))
+		insn->opsize = 2;
+	else if (special == TABLE && code == CODE_64)
+		insn->opsize = 8;
+	else if (special == CONTROL_REG || special == DEBUG_REG)
+		insn->opsize = code == CODE_64 ? 8 : 4;
+	else if (special == XCHG_ACC)
+		name_xchg(insn);
 	insn->srcsize = insn->opsize;
-	return exists ? 0 : -EINVAL;
+	if ((special == CONTROL_REG && !name_control(insn)) ||
+	    (special == DEBUG_REG && insn->reg >= 8))
+		return -EINVAL;
+	return 0;
 }
 
 int insn_name(struct insn *insn, enum code_size code, unsigned with)
@@ -225,7 +200,7 @@ int insn_name(struct insn *insn, enum code_size code, unsigned with)
 	return name_special(insn, name->special, code);
 }
 
-/* ---- 3. LOCK ------------------------------------------------------------------------------- */
+/* ---- which may have a LOCK prefix ------------------------------------------------------------ */
 
 /* LOCK may stand before what reads memory and writes it again. APM vol. 3 §1.2.5. */
 bool insn_may_lock(const struct insn *insn)

@@ -7,45 +7,37 @@
 #ifndef X86_DECODE_TABLE_H
 #define X86_DECODE_TABLE_H
 
-#include "lib/types.h"
 #include "x86/decode.h"
 
 /* ---- what follows an opcode, one byte of attributes for each ------------------------------ */
-
 #define ATTR_KIND  0x0f /* enum insn_kind */
 #define ATTR_MODRM 0x10
 #define ATTR_RULE  0x20 /* whether it exists depends on the ModRM byte too: insn_rule() */
 #define ATTR_NOT64 0x40 /* does not exist in 64-bit code */
 #define ATTR_BYTE  0x80 /* works on bytes */
 
+/* clang-format off */
 enum insn_kind {
 	KIND_NONE,
-	/* immediates */
-	KIND_IB,    /* 8 bits, sign-extended */
-	KIND_UB,    /* 8 bits, zero-extended */
-	KIND_IW,    /* 16 bits */
-	KIND_IZ,    /* 16 or 32 bits by operand size, sign-extended */
-	KIND_ID,    /* 32 bits */
-	KIND_IV,    /* 16, 32 or 64 bits by operand size */
-	KIND_ENTER, /* 16 and 8 bits */
-	KIND_FAR,   /* 16 or 32 bits, and a 16-bit selector */
+	/* immediates: 8 bits, sign- or zero-extended; 16; 16 or 32 by operand size; 32; by operand size */
+	KIND_IB, KIND_UB, KIND_IW, KIND_IZ, KIND_ID, KIND_IV,
+	KIND_ENTER, KIND_FAR, /* 16 and 8 bits; 16 or 32 bits, and a 16-bit selector */
 	KIND_MOFFS, /* an address, by address size */
 	KIND_TEST,  /* group 3: TEST has an immediate, the others have not */
 	KIND_EXTRQ, /* 8 and 8 bits with 66 or F2, else none */
 	/* not immediates, but no opcode is two of these things */
-	KIND_3DNOW,  /* the opcode proper comes last */
-	KIND_MOV_CR, /* ModRM always names registers, whatever its mod field */
+	KIND_3DNOW, KIND_MOV_CR, /* opcode proper comes last; ModRM names registers, whatever its mod */
 	/* and not the end of the opcode */
 	KIND_ESCAPE, /* 0F, and what may begin a VEX, EVEX or XOP prefix: C4, C5, 62, 8F */
 	KIND_PREFIX, /* and 40 to 4F: REX in 64-bit code, otherwise INC and DEC */
 };
+/* clang-format on */
 _Static_assert(KIND_PREFIX <= ATTR_KIND, "it has four bits");
 
 extern const u8 insn_attr_one[256]; /* the one-byte map */
 extern const u8 insn_attr_0f[256];  /* the 0F map, also for VEX and EVEX */
 
 /* ---- which opcodes exist ----------------------------------------------------------------- */
-
 /*
  * With which mandatory prefix an opcode exists: a set of these. The same bytes 0F 58 are four
  * different instructions (ADDPS, ADDPD, ADDSS, ADDSD) by the prefix before them.
@@ -81,7 +73,6 @@ static inline unsigned insn_prefixes(enum insn_table table, u8 opcode)
 unsigned insn_rule(enum insn_map map, u8 opcode, u8 modrm, enum code_size code);
 
 /* ---- reading bytes ------------------------------------------------------------------------ */
-
 struct reader {
 	const u8 *at, *end;
 	struct insn *insn;
@@ -126,7 +117,6 @@ int insn_read_modrm(struct reader *r, unsigned attr);
 int insn_read_immediate(struct reader *r, unsigned kind);
 
 /* ---- names (decode_name.c) ---------------------------------------------------------------- */
-
 /*
  * insn_name() - set the op and form of a legacy instruction, and correct its operand sizes; @with
  * is the mandatory prefix. Return: 0, or -EINVAL if it does not exist after all: there is no such

@@ -6,17 +6,9 @@
  * What can fail are accesses to memory, so registers and flags are set after the last of them, and
  * an instruction that fails has not happened.
  *
- *	1. registers of all sizes
- *	2. arithmetic and its flags
- *	3. the memory operand
- *	4. instructions: moves, and those that read, compute and write
- *	5. string instructions and REP
- *	6. emulate()
- *
  * APM vol. 3, the pages of the instructions.
  */
 #include "x86/emulate.h"
-#include "lib/errno.h"
 
 /* Everything that belongs to one instruction. */
 struct work {
@@ -27,7 +19,7 @@ struct work {
 	u64 offset; /* of the memory operand */
 };
 
-/* ---- 1. registers of all sizes ---------------------------------------------------------- */
+/* ---- registers of all sizes ------------------------------------------------------------------ */
 
 static u64 cut(u64 value, unsigned size)
 {
@@ -60,7 +52,7 @@ static void set_reg(struct work *w, unsigned reg, unsigned size, u64 value)
 		gpr[reg] = cut(value, size);
 }
 
-/* ---- 2. arithmetic and its flags ---------------------------------------------------------- */
+/* ---- arithmetic and its flags ---------------------------------------------------------------- */
 
 #define ARITHMETIC_FLAGS (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
 
@@ -68,21 +60,11 @@ static void set_reg(struct work *w, unsigned reg, unsigned size, u64 value)
 static u64 flags_of(u64 result, u64 carry, u64 overflow, unsigned size)
 {
 	unsigned high = size * 8 - 1;
-	u64 flags = 0;
 
-	if (carry >> high & 1)
-		flags |= RFLAGS_CF;
-	if (!__builtin_parity((u8)result))
-		flags |= RFLAGS_PF;
-	if (carry & 8)
-		flags |= RFLAGS_AF;
-	if (!cut(result, size))
-		flags |= RFLAGS_ZF;
-	if (result >> high & 1)
-		flags |= RFLAGS_SF;
-	if (overflow >> high & 1)
-		flags |= RFLAGS_OF;
-	return flags;
+	return (carry >> high & 1 ? RFLAGS_CF : 0) |
+	       (__builtin_parity((u8)result) ? 0 : RFLAGS_PF) | (carry & 8 ? RFLAGS_AF : 0) |
+	       (cut(result, size) ? 0 : RFLAGS_ZF) | (result >> high & 1 ? RFLAGS_SF : 0) |
+	       (overflow >> high & 1 ? RFLAGS_OF : 0);
 }
 
 /*
@@ -95,26 +77,17 @@ static u64 compute(enum insn_op op, u64 a, u64 b, unsigned size, u64 *flags)
 	u64 carry_in = op == OP_ADC || op == OP_SBB ? *flags & RFLAGS_CF : 0;
 	u64 r, carry = 0, overflow = 0, changed = ARITHMETIC_FLAGS;
 
-	switch (op) {
-	case OP_ADD:
-	case OP_ADC:
-	case OP_XADD:
-	case OP_INC:
+	if (op == OP_OR) {
+		r = a | b;
+	} else if (op == OP_AND || op == OP_TEST) {
+		r = a & b;
+	} else if (op == OP_XOR) {
+		r = a ^ b;
+	} else if (op == OP_ADD || op == OP_ADC || op == OP_XADD || op == OP_INC) {
 		r = a + b + carry_in;
 		carry = (a & b) | ((a | b) & ~r); /* what each bit carries into the next */
 		overflow = (a ^ r) & (b ^ r);
-		break;
-	case OP_OR:
-		r = a | b;
-		break;
-	case OP_AND:
-	case OP_TEST:
-		r = a & b;
-		break;
-	case OP_XOR:
-		r = a ^ b;
-		break;
-	default:
+	} else {
 		r = a - b - carry_in;
 		carry = (~a & b) | ((~a | b) & r); /* borrows */
 		overflow = (a ^ b) & (a ^ r);
@@ -138,7 +111,7 @@ static u64 compute_bit(enum insn_op op, u64 a, u64 number, unsigned size, u64 *f
 	return op == OP_BTR ? a & ~bit : a ^ bit;
 }
 
-/* ---- 3. the memory operand ---------------------------------------------------------------- */
+/* ---- the memory operand ---------------------------------------------------------------------- */
 
 static int read(const struct work *w, unsigned size, bool will_write, u64 *value)
 {
@@ -158,17 +131,12 @@ static u64 other_operand(const struct work *w)
 {
 	const struct insn *insn = w->insn;
 
-	switch (insn->form) {
-	case FORM_RM_IMM:
+	if (insn->form == FORM_RM_IMM)
 		return cut(insn->imm, insn->opsize);
-	case FORM_MOFFS_ACC:
-		return get_reg(w, GPR_RAX, insn->opsize);
-	default:
-		return get_reg(w, insn->reg, insn->opsize);
-	}
+	return get_reg(w, insn->form == FORM_MOFFS_ACC ? GPR_RAX : insn->reg, insn->opsize);
 }
 
-/* ---- 4. instructions by their kind --------------------------------------------------------- */
+/* ---- instructions: moves, and those that read, compute and write ----------------------------- */
 
 static u64 swap_bytes(u64 value, unsigned size)
 {
@@ -214,26 +182,23 @@ static u64 result_of(const struct work *w, u64 memory, u64 other, u64 *flags)
 	enum insn_op op = w->insn->op;
 	unsigned size = w->insn->opsize;
 
-	switch (op) {
-	case OP_XCHG:
+	if (op == OP_XCHG)
 		return other;
-	case OP_NOT:
+	if (op == OP_NOT)
 		return ~memory;
-	case OP_NEG:
+	if (op == OP_NEG)
 		return compute(op, 0, memory, size, flags);
-	case OP_INC:
-	case OP_DEC:
+	if (op == OP_INC || op == OP_DEC)
 		return compute(op, memory, 1, size, flags);
-	case OP_BT ... OP_BTC:
+	if (op >= OP_BT && op <= OP_BTC)
 		return compute_bit(op, memory, other, size, flags);
-	case OP_CMPXCHG: /* it writes in any case: what was there, if that is not what it expected */
+	if (op == OP_CMPXCHG) { /* it writes in any case: what was there, if not the expected */
 		compute(op, get_reg(w, GPR_RAX, size), memory, size, flags);
 		return *flags & RFLAGS_ZF ? other : memory;
-	default:
-		if (w->insn->form == FORM_REG_RM)
-			return compute(op, other, memory, size, flags);
-		return compute(op, memory, other, size, flags);
 	}
+	if (w->insn->form == FORM_REG_RM)
+		return compute(op, other, memory, size, flags);
+	return compute(op, memory, other, size, flags);
 }
 
 /* Read the operand in memory, compute, write it back, and change registers when all went well. */
@@ -264,7 +229,7 @@ static int modify(struct work *w)
 	return 0;
 }
 
-/* ---- 5. string instructions ----------------------------------------------------------------- */
+/* ---- string instructions and REP ------------------------------------------------------------- */
 
 /* rSI and rDI move on by the operand's size, as far as the address size sees them. */
 static void move_on(struct work *w, enum gpr reg)
@@ -316,37 +281,27 @@ static int string_once(struct work *w)
 	return 0;
 }
 
-/* Does REPE or REPNE end the loop, after a comparison? */
-static bool found(const struct work *w)
-{
-	bool equal = w->regs->rflags & RFLAGS_ZF;
-
-	return compares(w->insn) && equal == w->insn->repne;
-}
-
 static int string(struct work *w)
 {
 	const struct insn *insn = w->insn;
-	int err;
 
 	if (!insn->rep && !insn->repne)
 		return string_once(w);
 	for (int n = 0; n < EMULATE_REP_MAX; n++) {
 		u64 count = get_reg(w, GPR_RCX, insn->addrsize);
+		int err = count ? string_once(w) : 0;
 
-		if (!count)
-			return 0;
-		err = string_once(w);
-		if (err)
+		if (err || !count)
 			return err;
 		set_reg(w, GPR_RCX, insn->addrsize, count - 1);
-		if (found(w))
+		/* REPE and REPNE also end by what a comparison says */
+		if (compares(insn) && !!(w->regs->rflags & RFLAGS_ZF) == insn->repne)
 			return 0;
 	}
 	return get_reg(w, GPR_RCX, insn->addrsize) ? EMULATE_AGAIN : 0;
 }
 
-/* ---- 6. emulate() --------------------------------------------------------------------------- */
+/* ---- emulate() ------------------------------------------------------------------------------- */
 
 static bool has_memory_operand(const struct insn *insn)
 {

@@ -6,7 +6,6 @@
 #ifndef X86_EMULATE_H
 #define X86_EMULATE_H
 
-#include "lib/types.h"
 #include "x86/decode.h"
 
 /*
@@ -38,7 +37,6 @@ struct emulate_regs {
  * emulate() - execute an instruction with a memory operand.
  * @insn: the instruction, decoded: one of those that enum insn_op names from OP_MOV to OP_MOVBE
  * @regs: the registers; changed as the instruction changes them, but for RIP
- * @mem: how to reach memory
  *
  * Memory is read and written in the order and with the sizes that the manuals give, each access
  * exactly once. LOCK and the implicit lock of XCHG with memory are up to @mem: what it must do for

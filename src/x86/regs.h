@@ -9,25 +9,12 @@
 #include "lib/types.h"
 
 /* General registers, in the order in which instructions encode them (APM vol. 3 §1.4). */
+/* clang-format off */
 enum gpr {
-	GPR_RAX,
-	GPR_RCX,
-	GPR_RDX,
-	GPR_RBX,
-	GPR_RSP,
-	GPR_RBP,
-	GPR_RSI,
-	GPR_RDI,
-	GPR_R8,
-	GPR_R9,
-	GPR_R10,
-	GPR_R11,
-	GPR_R12,
-	GPR_R13,
-	GPR_R14,
-	GPR_R15,
-	GPR_COUNT
+	GPR_RAX, GPR_RCX, GPR_RDX, GPR_RBX, GPR_RSP, GPR_RBP, GPR_RSI, GPR_RDI,
+	GPR_R8, GPR_R9, GPR_R10, GPR_R11, GPR_R12, GPR_R13, GPR_R14, GPR_R15, GPR_COUNT
 };
+/* clang-format on */
 
 /* Segment registers; the first six in the order in which instructions encode them. */
 enum seg { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR, SEG_COUNT };
@@ -105,28 +92,23 @@ enum seg { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR, SEG
 #define PAT_RESET      0x0007040600070406ull
 #define RFLAGS_RESET   RFLAGS_ONE
 
+/* Eight memory types, a byte each: 0 to 7, of which 2 and 3 are none (APM vol. 2 §7.8.1). */
+static inline bool pat_valid(u64 pat)
+{
+	bool valid = true;
+
+	for (int i = 0; i < 8; i++, pat >>= 8)
+		valid &= (pat & 0xff) <= 7 && (pat & 0xfe) != 2;
+	return valid;
+}
+
 /* Exception vectors (APM vol. 2 §8.2). */
+/* clang-format off */
 enum vector {
-	VEC_DE = 0,
-	VEC_DB = 1,
-	VEC_NMI = 2,
-	VEC_BP = 3,
-	VEC_OF = 4,
-	VEC_BR = 5,
-	VEC_UD = 6,
-	VEC_NM = 7,
-	VEC_DF = 8,
-	VEC_TS = 10,
-	VEC_NP = 11,
-	VEC_SS = 12,
-	VEC_GP = 13,
-	VEC_PF = 14,
-	VEC_MF = 16,
-	VEC_AC = 17,
-	VEC_MC = 18,
-	VEC_XM = 19,
-	VEC_CP = 21,
+	VEC_DE, VEC_DB, VEC_NMI, VEC_BP, VEC_OF, VEC_BR, VEC_UD, VEC_NM, VEC_DF,
+	VEC_TS = 10, VEC_NP, VEC_SS, VEC_GP, VEC_PF, VEC_MF = 16, VEC_AC, VEC_MC, VEC_XM, VEC_CP = 21
 };
+/* clang-format on */
 
 /* The vectors that push an error code, as a bit mask. */
 #define VECTORS_WITH_ERROR                                                                   \
@@ -143,16 +125,11 @@ enum vector {
 /* Model-specific registers that we know by name (APM vol. 2 appendix A). */
 #define MSR_TSC		   0x10
 #define MSR_APIC_BASE	   0x1b
-#define MSR_SPEC_CTRL	   0x48
-#define MSR_PRED_CMD	   0x49
 #define MSR_BIOS_SIGN	   0x8b
 #define MSR_MTRR_CAP	   0xfe
-#define MSR_ARCH_CAPS	   0x10a
 #define MSR_SYSENTER_CS	   0x174
 #define MSR_SYSENTER_ESP   0x175
 #define MSR_SYSENTER_EIP   0x176
-#define MSR_MCG_CAP	   0x179
-#define MSR_MCG_STATUS	   0x17a
 #define MSR_MISC_ENABLE	   0x1a0
 #define MSR_DEBUGCTL	   0x1d9
 #define MSR_MTRR_PHYS_BASE 0x200 /* base and mask in turns, 0x200-0x20f */

@@ -119,7 +119,7 @@ static enum insn_op their_op(const struct trial *t)
 	size_t n;
 	enum insn_op op;
 
-	str_copy(word, sizeof(word), ZydisMnemonicGetString(t->z.mnemonic));
+	snprintf(word, sizeof(word), "%s", ZydisMnemonicGetString(t->z.mnemonic));
 	n = strlen(word);
 	op = find_op(word);
 	/* MOVSD, IRETQ, PUSHFQ, MOVSXD: our names are without the size */

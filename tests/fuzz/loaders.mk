@@ -9,7 +9,7 @@ OUT ?= $(TOP)/build/tests
 SEED ?= 1
 
 CC     = gcc
-CFLAGS = -std=gnu11 -Wall -Wextra -Werror -g -O1 -fsanitize=address,undefined \
+CFLAGS = -std=gnu11 -Wall -Wextra -Wno-unused-parameter -Werror -g -O1 -fsanitize=address,undefined \
 	 -fno-sanitize-recover=all -I$(TOP)/src -I$(TOP)/tests/unit $(shell pkg-config --cflags check)
 LIB    = $(addprefix $(TOP)/src/lib/,string.c print.c)
 LOADERS = $(addprefix $(TOP)/tests/unit/,fake_cpu.c images.c loading.c) \

@@ -13,7 +13,7 @@
 #include "host/host.h"
 #include "lib/errno.h"
 #include "lib/print.h"
-#include "vmm/inject.h"
+#include "vmm/vcpu.h"
 
 #define RUBBISH 0xbad0bad0bad0bad0ull
 

@@ -108,7 +108,7 @@ u64 pages_available(u64 *largest)
 
 void *kalloc(size_t bytes)
 {
-	void *p = take(bytes, 128, true); /* what the real one promises is less */
+	void *p = take(bytes, PAGE_SIZE, true); /* "in pages of its own" */
 
 	return p ? memset(p, 0, bytes) : NULL;
 }

@@ -10,7 +10,6 @@
 #include "fake_vm.h"
 #include "host/host.h"
 #include "lib/print.h"
-#include "vmm/console.h"
 #include "vmm/timer.h"
 
 /* Devices have no use for a processor, but what raises their lines does; fake_cpu.c has a better one. */
@@ -191,7 +190,6 @@ void fake_vm_create(struct fake_vm *f, const char *devices)
 	f->ram = aligned_alloc(PAGE_SIZE, FAKE_RAM_SIZE);
 	memset(f->ram, 0, FAKE_RAM_SIZE);
 	ck_assert_int_eq(vm_add_ram(&f->vm, GPA(0), FAKE_RAM_SIZE, ptr_hpa(f->ram)), 0);
-	ck_assert_int_eq(hooks_create(&f->vm), 0);
 	for (; *devices; devices += n + (devices[n] == ' ')) {
 		n = strcspn(devices, " ");
 		device = find_device(devices, n);
@@ -210,7 +208,6 @@ void fake_vm_destroy(struct fake_vm *f)
 	for (unsigned i = 0; i < f->vm.device_alloc_count; i++)
 		free(f->vm.device_allocs[i].memory);
 	vm_console_end(&f->vm);
-	hooks_destroy(&f->vm);
 	free(f->ram);
 }
 

@@ -73,7 +73,7 @@ START_TEST(all_words_of_a_kernel)
 	const struct vm_config *c = &configs[0];
 
 	ck_assert_int_eq(PARSE("/boot/raw.bin vm=my_VM-2 mem=128M paging=shadow loader=flat "
-			       "at=0x20000 mode=long trap=cr+cr -- a  b=c --  d "),
+			       "at=0x20000 mode=long trap=cr -- a  b=c --  d "),
 			 1);
 	ck_assert_str_eq(c->name, "my_VM-2");
 	ck_assert_uint_eq(c->mem, 128 * MIB);

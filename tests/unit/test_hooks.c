@@ -174,17 +174,6 @@ START_TEST(port_hooks_run_out)
 }
 END_TEST
 
-START_TEST(no_memory_for_the_port_table)
-{
-	struct vm other = {0};
-
-	fake_pages_fail_after(0);
-	ck_assert_int_eq(hooks_create(&other), -ENOMEM);
-	hooks_destroy(&other);
-	fake_pages_fail_after(-1);
-}
-END_TEST
-
 /* ---- exits ----------------------------------------------------------------------------------- */
 
 static int exit_result;
@@ -266,7 +255,6 @@ static Suite *hooks_suite(void)
 	tcase_add_test(t, all_ports);
 	tcase_add_test(t, wrong_port_hooks_are_refused);
 	tcase_add_test(t, port_hooks_run_out);
-	tcase_add_test(t, no_memory_for_the_port_table);
 	tcase_add_test(t, exit_hooks_go_first);
 	tcase_add_test(t, every_kind_of_exit_can_be_hooked);
 	suite_add_tcase(s, t);

@@ -18,7 +18,6 @@ void *bare_memset(void *to, int byte, size_t n);
 int bare_memcmp(const void *a, const void *b, size_t n);
 size_t bare_strlen(const char *s);
 int bare_strcmp(const char *a, const char *b);
-int bare_strncmp(const char *a, const char *b, size_t n);
 char *bare_strchr(const char *s, int c);
 
 /* ---- memory ---------------------------------------------------------------------------- */
@@ -139,28 +138,10 @@ START_TEST(strings_compare_as_the_c_library_does)
 		ck_assert_uint_eq(bare_strlen(s[i]), strlen(s[i]));
 		for (size_t j = 0; j < ARRAY_SIZE(s); j++) {
 			ck_assert_int_eq(sign(bare_strcmp(s[i], s[j])), sign(strcmp(s[i], s[j])));
-			for (size_t n = 0; n < 5; n++)
-				ck_assert_int_eq(sign(bare_strncmp(s[i], s[j], n)),
-						 sign(strncmp(s[i], s[j], n)));
 		}
 		for (int c = 0; c < 256; c++)
 			ck_assert_ptr_eq(bare_strchr(s[i], c), strchr(s[i], c));
 	}
-}
-END_TEST
-
-START_TEST(str_copy_cuts_and_terminates)
-{
-	char buf[4] = "zzz";
-
-	ck_assert(str_copy(buf, sizeof(buf), "abc"));
-	ck_assert_str_eq(buf, "abc");
-	ck_assert(!str_copy(buf, sizeof(buf), "defg"));
-	ck_assert_str_eq(buf, "def");
-	ck_assert(str_copy(buf, sizeof(buf), ""));
-	ck_assert_str_eq(buf, "");
-	ck_assert(!str_copy(buf, 1, "x"));
-	ck_assert_str_eq(buf, "");
 }
 END_TEST
 
@@ -318,7 +299,6 @@ static Suite *lib_suite(void)
 	tcase_add_test(memory, memcmp_orders_by_the_first_difference);
 	tcase_add_test(memory, memory_functions_stay_inside);
 	tcase_add_test(strings, strings_compare_as_the_c_library_does);
-	tcase_add_test(strings, str_copy_cuts_and_terminates);
 	tcase_add_test(strings, str_to_u64_reads_numbers);
 	tcase_add_test(printing, formats_agree_with_printf);
 	tcase_add_test(printing, a_precision_bounds_what_is_read_of_a_string);

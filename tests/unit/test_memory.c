@@ -185,27 +185,6 @@ START_TEST(pointers_end_where_ram_does)
 }
 END_TEST
 
-START_TEST(copies_are_all_or_nothing)
-{
-	u8 buffer[16], before[16];
-
-	fake_add_ram(&m, 0x1000, 0x1000);
-	memset(buffer, 0x11, sizeof(buffer));
-	memcpy(before, buffer, sizeof(buffer));
-	ck_assert_int_eq(vm_write(vm, GPA(0x1ff8), buffer, 9), -EFAULT);
-	ck_assert_int_eq(vm_zero(vm, GPA(0x1ff8), 9), -EFAULT);
-	ck_assert_int_eq(vm_read(vm, GPA(0x1ff8), buffer, 9), -EFAULT);
-	ck_assert_mem_eq(buffer, before, sizeof(buffer));
-	ck_assert(fake_ram_untouched(&m, 0x1000, 0x2000));
-	ck_assert_int_eq(vm_write(vm, GPA(0x1ff8), buffer, 8), 0);
-	ck_assert_int_eq(vm_zero(vm, GPA(0x1ffc), 4), 0);
-	ck_assert_int_eq(vm_read(vm, GPA(0x1ff8), buffer, 8), 0);
-	ck_assert_mem_eq(buffer, "\x11\x11\x11\x11\0\0\0\0", 8);
-	ck_assert(fake_ram_untouched(&m, 0x1000, 0x1ff8));
-	fake_machine_free(&m);
-}
-END_TEST
-
 /* ---- paging is told -------------------------------------------------------------------------- */
 
 static struct {
@@ -312,7 +291,6 @@ static Suite *memory_suite(void)
 	tcase_add_test(t, a_full_map_refuses_and_stays_as_it_is);
 	tcase_add_test(t, regions_are_found);
 	tcase_add_test(t, pointers_end_where_ram_does);
-	tcase_add_test(t, copies_are_all_or_nothing);
 	tcase_add_test(t, paging_hears_of_a_device);
 	suite_add_tcase(s, t);
 	tcase_add_checked_fixture(v, setup, NULL);
