@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * decode_operand.c: what follows an instruction's opcode.
- *
+ * decode_operand.c: what follows an instruction's opcode: ModRM, SIB and displacement, immediates;
+ * and the address and segment that come of it.
  * APM vol. 3 §1.4-1.7; SDM vol. 2A §2.1.3-2.1.5, 2.2.1.
  */
 #include "x86/decode_table.h"
-
-/* ---- ModRM, SIB and displacement ------------------------------------------------------------- */
 
 /* APM vol. 3 table A-33: the eight 16-bit addressing forms. */
 static const s8 base16[8] = {GPR_RBX, GPR_RBX, GPR_RBP, GPR_RBP,
@@ -81,8 +79,6 @@ int insn_read_modrm(struct reader *r, unsigned attr)
 	return 0;
 }
 
-/* ---- immediates ------------------------------------------------------------------------------ */
-
 static int read_number(struct reader *r, unsigned bytes)
 {
 	r->insn->imm = take(r, bytes);
@@ -144,8 +140,6 @@ int insn_read_immediate(struct reader *r, unsigned kind)
 	}
 	return 0;
 }
-
-/* ---- the memory operand's address and segment ------------------------------------------------ */
 
 u64 insn_address(const struct insn *insn, const u64 *gpr, u64 rip)
 {
