@@ -8,7 +8,7 @@
  * Casita itself uses IRQ 4 (console) and, for measuring, IRQ 0.
  *
  * Of the local APIC two things are wanted. The 8259s' interrupts come in at its pin LINT0 and are
- * passed on as they are ("ExtINT"). And it has a timer, much quicker to set than the PIT: one store.
+ * passed on as they are ("ExtINT"). And it has a timer, quicker to set than the PIT: one store.
  * Its registers lie in memory, 16 bytes apart, where an MSR says (xAPIC mode).
  *
  * A request that goes away before the processor asks for its number is reported as a spurious one:

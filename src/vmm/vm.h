@@ -100,7 +100,7 @@ void vm_destroy(struct vm *vm);
 
 /** vm_stop() - end a VM at its current exit; the run loop returns it to its owner. */
 void vm_stop(struct vm *vm, enum vm_state why);
-/** vm_fail() - keep a sentence about what went wrong, for people. Return: @error, to be returned. */
+/** vm_fail() - keep a sentence about what went wrong, for people. Return: @error. */
 int vm_fail(struct vm *vm, int error, const char *fmt, ...) __printf(3, 4);
 
 /* ---- the console of a VM --------------------------------------------------------------------- */
