@@ -3,8 +3,7 @@
  * debugcon.c: port e9, the simplest console there is.
  *
  * A byte written to it appears on the console. No PC has it: Bochs's port_e9_hack and QEMU's
- * isa-debugcon do, and a read gives e9 there and here, so that a guest can tell whether anybody is
- * listening.
+ * isa-debugcon do. A read gives e9 there and here, so that a guest can tell who is listening.
  */
 #include "vmm/device.h"
 #include "vmm/vm.h"

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * preset.c: a machine to order: CPUID leaves, MSRs and ports with the values that the VM's module
- * asks for.
+ * preset.c: a machine to order: CPUID leaves, MSRs and ports as the words of the VM's module say.
  *
  *	cpuid=0x40000100:1:2:3:4	the leaf answers these four registers
  *	msr=0x4b000000:0x1234		RDMSR gives the value, WRMSR changes it

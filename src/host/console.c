@@ -12,8 +12,6 @@
 #include "host/internal.h"
 #include "lib/print.h"
 
-/* ---- the chip -------------------------------------------------------------------------------- */
-
 #define COM1	      0x3f8
 #define COM1_IRQ      4
 
@@ -49,8 +47,6 @@ static void receive(void)
 	       status != LSR_NO_CHIP)
 		ring[filled++] = inb(UART_DATA);
 }
-
-/* ---- output ---------------------------------------------------------------------------------- */
 
 void console_write(const char *text, size_t n)
 {
@@ -100,8 +96,6 @@ void console_init(void)
 	outb(UART_FCR, FCR_ENABLE);
 	print_sink = write_text;
 }
-
-/* ---- input ----------------------------------------------------------------------------------- */
 
 void console_init_input(void)
 {

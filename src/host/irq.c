@@ -8,9 +8,8 @@
  * Casita itself uses IRQ 4 (console) and, for measuring, IRQ 0.
  *
  * Of the local APIC two things are wanted. The 8259s' interrupts come in at its pin LINT0 and are
- * passed on as they are ("ExtINT"). And it has a timer, one for each processor, that is much
- * quicker to set than the PIT: one store. Its registers lie in memory, 16 bytes apart, at the
- * address that an MSR names (xAPIC mode).
+ * passed on as they are ("ExtINT"). And it has a timer, quicker to set than the PIT: one store.
+ * Its registers lie in memory, 16 bytes apart, where an MSR says (xAPIC mode).
  *
  * A request that goes away before the processor asks for its number is reported as a spurious one:
  * by an 8259 as its lowest-priority input, 7 or 15, by the local APIC at a vector of our choice.
@@ -19,8 +18,6 @@
 #include "host/cpu.h"
 #include "host/internal.h"
 #include "x86/regs.h"
-
-/* ---- the 8259s ------------------------------------------------------------------------------- */
 
 #define PIC1_COMMAND 0x20
 #define PIC1_DATA    0x21
@@ -68,8 +65,6 @@ void irq_mask(unsigned irq)
 	write_mask();
 }
 
-/* ---- the local APIC -------------------------------------------------------------------------- */
-
 #define CPUID_APIC	  BIT(9) /* leaf 1, EDX */
 
 #define APIC_BASE_X2APIC  BIT(10)
@@ -116,8 +111,6 @@ u32 lapic_timer_left(void)
 {
 	return lapic[LAPIC_TIMER_CURRENT / 4];
 }
-
-/* ---- the end of an interrupt ----------------------------------------------------------------- */
 
 static void do_nothing(void)
 {

@@ -30,8 +30,7 @@ extern const u64 symbol_count[] __attribute__((weak));
 
 /*
  * A line: @prefix, the address, and function+offset if it is Casita's code. @back: look that many
- * bytes before it, because a call of a _Noreturn function may be the last instruction of its
- * caller.
+ * bytes before it: a call of a _Noreturn function may be the last instruction of its caller.
  */
 static void print_symbol(const char *prefix, u64 address, unsigned back)
 {

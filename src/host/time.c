@@ -188,9 +188,8 @@ void host_take_interrupts(void)
 
 /*
  * The clock in the CMOS (Motorola MC146818A data sheet), read once, at boot. Once a second the chip
- * updates its registers, and while it does they must not be read. It warns 244 microseconds before,
- * time enough to read them all. As PCs set it up, hours run to 24, and every number is two decimal
- * digits.
+ * updates its registers, and they must not be read meanwhile. It warns 244 microseconds before,
+ * enough to read them all. As PCs set it up, hours run to 24 and numbers are two decimal digits.
  */
 #define CMOS_INDEX 0x70
 #define CMOS_DATA  0x71

@@ -16,8 +16,6 @@
 _Static_assert((TRAPS_WITH_ERROR & VECTORS_WITH_ERROR) == VECTORS_WITH_ERROR, "regs.h has more");
 _Static_assert(sizeof(struct trap_frame) == 22 * 8, "traps_entry.S pushes 22 words");
 
-/* ---- the tables that the processor reads: GDT, TSS, IDT -------------------------------------- */
-
 /* Flat segments (APM vol. 2 §4.8); boot.S loads this table, traps_init() adds the TSS. */
 u64 host_gdt[HOST_GDT_SIZE / 8] = {
 	[HOST_CS / 8] = 0x00af9b000000ffff, /* L: 64-bit code, accessed */
@@ -58,8 +56,6 @@ struct table_pointer {
 	u64 base;
 } __packed;
 
-/* ---- setting them up ------------------------------------------------------------------------- */
-
 static void set_gate(unsigned vector)
 {
 	uintptr_t entry = (uintptr_t)trap_entries + vector * TRAP_ENTRY_BYTES;
@@ -95,8 +91,6 @@ void traps_init(void)
 		set_gate(vector);
 	__asm__ volatile("lidt %0" : : "m"(idtr));
 }
-
-/* ---- the dispatch of a trap ------------------------------------------------------------------ */
 
 void trap_handle(unsigned vector, void (*fn)(void))
 {

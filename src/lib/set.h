@@ -7,8 +7,7 @@
  * VMM is linking it: what is not linked is not in the array, and no list of modules exists that
  * somebody would have to edit. The order within a set is the linker's and means nothing.
  *
- * A set holds pointers, not structures: the linker may pad between structures, and AddressSanitizer
- * does.
+ * A set holds pointers: between structures the linker may pad, and AddressSanitizer does.
  *
  * A set may be empty. Then nobody defines its ends, and the linker takes 0 for these weak symbols:
  * a walk from 0 to 0 is right. But a compiler that takes them for addresses in the program computes

@@ -4,8 +4,7 @@
  *
  * An ELF file has a header, which says where the table of program headers is; each program header
  * of type PT_LOAD describes a segment: so many bytes at that offset in the file belong to that
- * physical address, and so many zeroes behind them. ELF32 and ELF64 say the same in words of 4 and
- * of 8 bytes (W):
+ * physical address, and so many zeroes behind them. ELF32 and ELF64 have words (W) of 4 and 8:
  *
  *	header	16 type, 18 machine; 24 entry, 24+W phoff; 24+3W+6 phentsize, 24+3W+8 phnum
  *	program	0 type; W offset, 2W vaddr, 3W paddr, 4W filesz, 5W memsz

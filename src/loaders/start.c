@@ -12,8 +12,6 @@
 #include "vmm/vm.h"
 #include "x86/paging.h"
 
-/* ---- segments and their descriptors ---------------------------------------------------------- */
-
 #define FLAT_LIMIT 0xffffffffu
 #define FLAT	   (SEG_G | SEG_P | SEG_S)
 
@@ -59,8 +57,6 @@ static int set_flat_segments(struct vcpu *vcpu, const struct segment *code, gpa_
 	return 0;
 }
 
-/* ---- registers ------------------------------------------------------------------------------- */
-
 /*
  * Interrupts are off, and so is the cache's reset state, which a BIOS ends. @idt_limit 0 means
  * that no vector has a gate: an exception before the guest has its own IDT shuts the VM down at
@@ -77,8 +73,6 @@ static void set_registers(struct vcpu *vcpu, u64 cr0, u64 rip, u64 rsp, u16 idt_
 	vcpu_set(vcpu, VREG_CR0, cr0 | CR0_ET);
 	cpu->set_table(vcpu, true, &idt);
 }
-
-/* ---- page tables ----------------------------------------------------------------------------- */
 
 /*
  * The first 4 GiB one to one (APM vol. 2 §5.3.4): entry 0 of level 4 points to the table of level 3
@@ -105,8 +99,6 @@ static int build_page_tables(struct vm *vm, u64 at)
 		level2[i] = i * LARGE_SIZE | PTE_P | PTE_W | PTE_PS;
 	return 0;
 }
-
-/* ---- the three states ------------------------------------------------------------------------ */
 
 #define REAL_LIMIT	0xffff
 #define REAL_IDT_LIMIT	0x3ff /* 256 vectors of four bytes */

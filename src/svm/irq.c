@@ -56,8 +56,7 @@ bool svm_irq_taken(struct vcpu *vcpu)
  * The shadow after STI or MOV SS is saved at an exit, and VMRUN loads it again; but QEMU's does
  * not, and then an exit before the shadowed instruction has run would lose it. RFLAGS.RF tells
  * whether it has: we set it, and the processor clears it when an instruction completes (APM vol. 2
- * §3.1.6). All it does meanwhile is to keep a breakpoint off this one instruction, which a shadow
- * does as well.
+ * §3.1.6). Meanwhile it only keeps a breakpoint off this one instruction, as a shadow does.
  */
 bool svm_irq_shadow(struct vcpu *vcpu)
 {

@@ -76,7 +76,7 @@ void svm_get_seg(struct vcpu *vcpu, enum seg seg, struct segment *out)
 	*out = *seg_at(vcpu, seg);
 }
 
-/* CPL has a byte of its own, and processors differ in which they believe, it or SS.DPL: keep both. */
+/* CPL has a byte of its own, and processors differ in whether they believe it or SS.DPL. */
 void svm_set_seg(struct vcpu *vcpu, enum seg seg, const struct segment *in)
 {
 	*seg_at(vcpu, seg) = *in;

@@ -225,16 +225,13 @@ static int add_vm(struct parse *p, const struct request *r)
 	if (r->values[AS].text)
 		return refuse(r, "as=%.*s needs for=, the VM that the file is for",
 			      WORD(r->values[AS]));
-	*config = (struct vm_config){
-		.at = UINT64_MAX,
-		.cpuid = r->values[CPUID],
-		.msr = r->values[MSR],
-		.io = r->values[IO],
-		.kernel = r->file,
-	};
-	err = read_vm_name(r, config) ?: read_mem(r, config) ?: read_name(r, PAGING, config->paging, sizeof(config->paging)) ?:
-	      read_loader(r, config) ?: read_at(r, config) ?: read_mode(r, config) ?:
-	      read_trap(r, config);
+	*config = (struct vm_config){.at = UINT64_MAX, .kernel = r->file};
+	config->cpuid = r->values[CPUID];
+	config->msr = r->values[MSR];
+	config->io = r->values[IO];
+	err = read_vm_name(r, config) ?: read_mem(r, config) ?: read_loader(r, config) ?:
+	      read_at(r, config) ?: read_mode(r, config) ?: read_trap(r, config) ?:
+	      read_name(r, PAGING, config->paging, sizeof(config->paging));
 	if (err)
 		return err;
 	if (find_vm(p, (struct word){config->name, strlen(config->name)}))

@@ -16,7 +16,7 @@
  *	at=ADDRESS			flat: where to put it and start it; default 0x7c00 in
  *					real mode, else 1M
  *	mode=real|protected|long	flat: in what mode it starts; default real
- *	trap=cr				exit where it need not: at every access to a control register
+ *	trap=cr				exit where it need not: at accesses to control registers
  *	cpuid=LEAF:EAX:EBX:ECX:EDX	what that leaf says
  *	msr=NUMBER:VALUE		an MSR of this VM that keeps what is written to it
  *	io=PORT:VALUE			four ports, a register that keeps what is written to it

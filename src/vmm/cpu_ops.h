@@ -4,11 +4,9 @@
  *
  * The guest's registers stay where the processor keeps them (AMD's VMCB, Intel's VMCS) and are read
  * and written through get and set, one at a time, when somebody needs them: nothing is copied
- * wholesale at an exit. Only the general registers live in struct vcpu, because no processor saves
- * them by itself.
+ * wholesale at an exit. Only the general registers, which no processor saves, are in struct vcpu.
  *
- * Back ends announce themselves in the set `backends`; the first that is present on this machine is
- * chosen at boot.
+ * Back ends announce themselves in the set `backends`; the first that works here is chosen at boot.
  */
 #ifndef VMM_CPU_OPS_H
 #define VMM_CPU_OPS_H

@@ -3,10 +3,8 @@
  * fetch.c: the instruction that exited, and guest virtual memory.
  *
  * Where the processor does not tell how long an intercepted instruction was, it must be read:
- * CS.base
- * + RIP is a linear address, the guest's page tables say what physical page that is, and the VM's
- * memory map where the page is. This happens at nearly every exit, so the way for the most common
- * case is short.
+ * CS.base + RIP is a linear address, the guest's page tables say what physical page that is, and
+ * the VM's memory map where that is. It happens at nearly every exit, so the common case is short.
  */
 #include "host/host.h"
 #include "lib/errno.h"

@@ -45,9 +45,8 @@ static void set_address_reg(struct vcpu *vcpu, enum gpr reg, u64 value, int addr
 }
 
 /*
- * Outside 64-bit code a segment has an end, and may be read-only or absent. The processor checks
- * that per element (APM vol. 2 §4.8, §4.12); an expand-down segment's offsets are those above its
- * limit.
+ * Outside 64-bit code a segment has an end, and may be read-only or absent. That is checked for
+ * each element (APM vol. 2 §4.8, §4.12). An expand-down segment's offsets are those above its limit.
  */
 static bool outside_segment(struct vcpu *vcpu, enum seg seg, u64 offset, int size, bool write)
 {

@@ -21,7 +21,6 @@
 void vm_set_irq_chip(struct vm *vm, const struct irq_chip *chip)
 {
 	vm->irq.chip = *chip;
-	vm->irq.present = true;
 	for (unsigned line = 0; line < IRQ_LINES; line++)
 		if (vm->irq.lines >> line & 1)
 			chip->set_line(chip->opaque, line, true);
@@ -34,7 +33,7 @@ void vm_irq(struct vm *vm, unsigned line, bool level)
 	if (lines == vm->irq.lines)
 		return;
 	vm->irq.lines = lines;
-	if (vm->irq.present)
+	if (vm->irq.chip.set_line)
 		vm->irq.chip.set_line(vm->irq.chip.opaque, line, level);
 }
 

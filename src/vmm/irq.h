@@ -37,9 +37,8 @@ void vm_set_intr(struct vm *vm, bool level);
 
 /* In struct vm. */
 struct irq_state {
-	struct irq_chip chip;
-	bool present;
-	u32 lines; /* bit n: line n is up */
+	struct irq_chip chip; /* all zero: none yet */
+	u32 lines;	      /* bit n: line n is up */
 };
 
 #ifdef CONFIG_IRQ

@@ -124,7 +124,7 @@ void *vm_ptr_anywhere(const struct vm *vm, gpa_t gpa, u64 size)
 	return hpa_ptr(hpa_add(r->host, offset));
 }
 
-/* Below 3 GiB a PC's memory is in one piece; the rest is above 4 GiB, because devices live between. */
+/* Below 3 GiB a PC's memory is in one piece; the rest above 4 GiB: devices live between. */
 #define LOW_MAX	   (3 * GIB)
 #define HIGH_START (4 * GIB)
 

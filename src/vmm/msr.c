@@ -9,8 +9,7 @@
 #include "lib/lab.h"
 #include "vmm/vcpu.h"
 
-/* ---- EFER: APM vol. 2 §3.1.7 ----------------------------------------------------------------- */
-
+/* What EFER may hold (APM vol. 2 §3.1.7). */
 #define EXT_FEATURES 0x80000001
 #define EDX_SYSCALL  BIT(11)
 #define EDX_NX	     BIT(20)
@@ -53,8 +52,6 @@ static int write_efer(struct vcpu *vcpu, u64 value)
 #endif
 }
 
-/* ---- memory types: stored, and without effect ------------------------------------------------ */
-
 /*
  * The guest's MTRRs would say how its physical addresses are cached; ours already do that for the
  * memory beneath. They are kept so that a system finds them as it left them.
@@ -77,8 +74,6 @@ static u64 *mtrr(struct vm *vm, u32 msr)
 		return &vm->mtrr.def_type;
 	return NULL;
 }
-
-/* ---- the table of the rest ------------------------------------------------------------------- */
 
 /* Read as this, and writes are lost: what systems look at and cope with finding nothing in. */
 static const struct {

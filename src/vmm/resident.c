@@ -6,9 +6,8 @@
  * an exit, and Casita is compiled to use none of them. So they are simply left where they are: an
  * exit costs nothing for them. Only when another virtual CPU gets the processor are they exchanged.
  *
- * The area of XSAVE is as large as CPUID leaf 0xd says for everything that the processor has. While
- * it is saved or loaded XCR0 must name all of that, whatever the guest's own XCR0 is (APM vol. 2
- * §11.5).
+ * XSAVE's area is as large as CPUID leaf 0xd says for all that the processor has. While it is
+ * saved or loaded XCR0 must name all of that, whatever the guest's XCR0 is (APM vol. 2 §11.5).
  */
 #include "vmm/vcpu.h"
 

@@ -37,8 +37,8 @@ gva_t vcpu_linear(struct vcpu *vcpu, enum seg seg, u64 offset);
 /* ---- translate.c ------------------------------------------------------------------------------- */
 #ifdef CONFIG_WALK
 /**
- * vcpu_translate() - what a guest virtual address means, by the guest's page tables. @access: WALK_*
- * bits; whether the guest is in user mode is looked up. Return: as walk_guest().
+ * vcpu_translate() - what a guest virtual address means, by the guest's page tables. @access: some
+ * WALK_*; whether the guest is in user mode is looked up. Return: as walk_guest().
  */
 int vcpu_translate(struct vcpu *vcpu, gva_t gva, u32 access, struct walk *walk);
 

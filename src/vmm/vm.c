@@ -90,7 +90,7 @@ static int choose_paging(struct vm *vm)
 	return vm_fail(vm, -ENODEV, "no way to virtualize its memory: %s", why);
 }
 
-/* By the loader that was asked for by name, or the first that knows the file; or say which there are. */
+/* By the loader asked for by name, or the first that knows the file; or say which there are. */
 static int load(struct vm *vm)
 {
 	const char *wanted = vm->config->loader;

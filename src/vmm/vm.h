@@ -32,9 +32,8 @@ enum vm_state {
 
 struct vcpu {
 	/*
-	 * The guest's general registers while Casita runs, in encoding order. RSP is not here: the
-	 * processor keeps it (VREG_RSP). The world switch fills and reads this array by offset, so
-	 * it stays first.
+	 * The guest's general registers while Casita runs, in encoding order; but the processor
+	 * keeps RSP (VREG_RSP). The world switch uses this array by offset, so it stays first.
 	 */
 	u64 gpr[GPR_COUNT];
 
@@ -101,8 +100,7 @@ void vm_destroy(struct vm *vm);
 
 /** vm_stop() - end a VM at its current exit; the run loop returns it to its owner. */
 void vm_stop(struct vm *vm, enum vm_state why);
-
-/** vm_fail() - keep a sentence about what went wrong, for people. Return: @error, to be returned. */
+/** vm_fail() - keep a sentence about what went wrong, for people. Return: @error. */
 int vm_fail(struct vm *vm, int error, const char *fmt, ...) __printf(3, 4);
 
 /* ---- the console of a VM --------------------------------------------------------------------- */

@@ -11,52 +11,34 @@
  * opcode are read in decode_operand.c; and which instruction it is, for those that matter to a VMM,
  * is in decode_name.c.
  *
- *	1. prefixes and REX
- *	2. longer opcodes: the escapes 0F, 0F38 and 0F3A, and the VEX, EVEX and XOP prefixes
- *	3. insn_decode()
- *
  * APM vol. 3 §1.1-1.9; SDM vol. 2A §2.1-2.3, 2.7.
  */
 #include "x86/decode.h"
-#include "lib/errno.h"
 #include "lib/lab.h"
 #include "x86/decode_table.h"
 
-/* ---- 1. prefixes and REX ------------------------------------------------------------------ */
+/* ---- prefixes and REX ------------------------------------------------------------------------ */
 
 static void note_prefix(struct reader *r, u8 prefix)
 {
 #if SOLVED >= 2
 	struct insn *insn = r->insn;
 
-	switch (prefix) {
-	case 0x66:
+	if (prefix == 0x66) {
 		r->prefix_66 = true;
-		break;
-	case 0x67:
-		/* 16 -> 4, 32 -> 2, 64 -> 4 */
+	} else if (prefix == 0x67) { /* 16 -> 4, 32 -> 2, 64 -> 4 */
 		insn->addrsize = r->code == CODE_32 ? 2 : 4;
-		break;
-	case 0xf0:
+	} else if (prefix == 0xf0) {
 		insn->lock = true;
-		break;
-	case 0xf2: /* of the two, the last one counts */
-		insn->repne = true;
-		insn->rep = false;
-		break;
-	case 0xf3:
-		insn->rep = true;
-		insn->repne = false;
-		break;
-	case 0x64:
-	case 0x65:
+	} else if (prefix >= 0xf2) { /* of the two, the last one counts */
+		insn->repne = prefix == 0xf2;
+		insn->rep = prefix == 0xf3;
+	} else if (prefix >= 0x64) {
 		insn->seg = prefix == 0x64 ? SEG_FS : SEG_GS;
-		break;
-	default:
+	} else if (r->code != CODE_64) {
 		/* 26, 2e, 36, 3e: ES, CS, SS, DS; in 64-bit code they do not exist, and do not
 		 * undo an FS or GS either (APM vol. 3 §1.2.4) */
-		if (r->code != CODE_64)
-			insn->seg = prefix >> 3 & 3;
+		insn->seg = prefix >> 3 & 3;
 	}
 #else
 	/*
@@ -134,7 +116,7 @@ static __attribute__((noinline)) u8 read_prefixes(struct reader *r, u8 byte)
 #endif
 }
 
-/* ---- 2. longer opcodes -------------------------------------------------------------------- */
+/* ---- longer opcodes: the escapes 0F, 0F38 and 0F3A, and the VEX, EVEX and XOP prefixes ------- */
 
 /* Attributes of the maps in which every opcode has the same. */
 static const u8 map_attr[] = {
@@ -247,7 +229,7 @@ static __attribute__((noinline)) int read_vex_or_old(struct reader *r, u8 first)
 	return vex ? read_vex(r, first) : ATTR_MODRM | ATTR_RULE;
 }
 
-/* ---- 3. insn_decode() ------------------------------------------------------------------------ */
+/* ---- insn_decode() --------------------------------------------------------------------------- */
 
 /*
  * From here on the straight way through is the one of the instructions that exit most: no prefix,
@@ -273,30 +255,19 @@ static inline int read_opcode(struct reader *r)
 	return attr;
 }
 
-/* What follows the opcode. */
-static inline int read_operands(struct reader *r, unsigned attr)
-{
-	int error;
-
-	if (attr & ATTR_MODRM) {
-		error = insn_read_modrm(r, attr);
-		if (error)
-			return error;
-	} else {
-		r->insn->rm = (r->insn->opcode & 7) | rex(r, REX_B);
-	}
-	return attr & ATTR_KIND ? insn_read_immediate(r, attr & ATTR_KIND) : 0;
-}
-
 static inline int read_insn(struct reader *r)
 {
 	struct insn *insn = r->insn;
-	int attr, error;
+	int attr = read_opcode(r), error = 0;
 
-	attr = read_opcode(r);
 	if (attr < 0)
 		return attr;
-	error = read_operands(r, attr);
+	if (attr & ATTR_MODRM)
+		error = insn_read_modrm(r, attr);
+	else
+		insn->rm = (insn->opcode & 7) | rex(r, REX_B);
+	if (!error && attr & ATTR_KIND)
+		error = insn_read_immediate(r, attr & ATTR_KIND);
 	if (error)
 		return error;
 	insn->opsize = attr & ATTR_BYTE ? 1 : r->opsize;

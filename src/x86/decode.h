@@ -6,8 +6,7 @@
  * was and what it named; many do not (QEMU's TCG among them), and nobody tells for an access to
  * memory-mapped I/O. So we read the instruction ourselves. The decoder knows the length of every
  * instruction of the manuals (legacy, VEX, EVEX, XOP, 3DNow!) in 16, 32 and 64-bit code, and gives
- * a name (enum insn_op) to those that a VMM meets in an exit. APM vol. 3 chapter 1; SDM vol. 2
- * chapter 2.
+ * a name (enum insn_op) to those that exits are about. APM vol. 3 chapter 1; SDM vol. 2 chapter 2.
  */
 #ifndef X86_DECODE_H
 #define X86_DECODE_H

@@ -1,18 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * decode_operand.c: what follows an instruction's opcode.
- *
- *	1. ModRM, SIB and displacement
- *	2. immediates
- *	3. the memory operand's address and segment
- *
+ * decode_operand.c: what follows an instruction's opcode: ModRM, SIB and displacement, immediates;
+ * and the address and segment that come of it.
  * APM vol. 3 §1.4-1.7; SDM vol. 2A §2.1.3-2.1.5, 2.2.1.
  */
-#include "lib/errno.h"
 #include "lib/lab.h"
 #include "x86/decode_table.h"
-
-/* ---- 1. ModRM, SIB and displacement -------------------------------------------------------- */
 
 /* APM vol. 3 table A-33: the eight 16-bit addressing forms. */
 static const s8 base16[8] = {GPR_RBX, GPR_RBX, GPR_RBP, GPR_RBP,
@@ -99,26 +92,27 @@ int insn_read_modrm(struct reader *r, unsigned attr)
 	return 0;
 }
 
-/* ---- 2. immediates -------------------------------------------------------------------------- */
-
-static void read_number(struct reader *r, unsigned bytes)
+static int read_number(struct reader *r, unsigned bytes)
 {
 	r->insn->imm = take(r, bytes);
 	r->insn->immsize = bytes;
+	return 0;
 }
 
-static void read_signed(struct reader *r, unsigned bytes)
+static int read_signed(struct reader *r, unsigned bytes)
 {
 	read_number(r, bytes);
 	r->insn->imm = sign_extend(r->insn->imm, bytes);
+	return 0;
 }
 
 /* Two numbers in a row: the first in imm's low half, the second in its high half. */
-static void read_two(struct reader *r, unsigned bytes, unsigned bytes2)
+static int read_two(struct reader *r, unsigned bytes, unsigned bytes2)
 {
 	read_number(r, bytes);
 	r->insn->imm |= take(r, bytes2) << 32;
 	r->insn->immsize += bytes2;
+	return 0;
 }
 
 int insn_read_immediate(struct reader *r, unsigned kind)
@@ -128,42 +122,30 @@ int insn_read_immediate(struct reader *r, unsigned kind)
 
 	switch (kind) {
 	case KIND_IB:
-		read_signed(r, 1);
-		break;
+		return read_signed(r, 1);
 	case KIND_UB:
-		read_number(r, 1);
-		break;
+		return read_number(r, 1);
 	case KIND_IW:
-		read_number(r, 2);
-		break;
+		return read_number(r, 2);
 	case KIND_IZ:
 		/* Near branches too: 66 makes their displacement 16 bits on AMD in 64-bit code as
 		 * well, where Intel ignores it (APM vol. 3 §1.2.7 and "JMP (Near)") */
-		read_signed(r, z);
-		break;
+		return read_signed(r, z);
 	case KIND_ID:
-		read_number(r, 4);
-		break;
+		return read_number(r, 4);
 	case KIND_IV:
-		read_signed(r, r->opsize);
-		break;
+		return read_signed(r, r->opsize);
 	case KIND_ENTER:
-		read_two(r, 2, 1);
-		break;
+		return read_two(r, 2, 1);
 	case KIND_FAR:
-		read_two(r, z, 2);
-		break;
+		return read_two(r, z, 2);
 	case KIND_MOFFS:
 		insn->disp = take(r, insn->addrsize);
-		break;
+		return 0;
 	case KIND_TEST:
-		if ((insn->reg & 6) == 0)
-			read_signed(r, insn->opcode == 0xf6 ? 1 : z);
-		break;
+		return insn->reg & 6 ? 0 : read_signed(r, insn->opcode == 0xf6 ? 1 : z);
 	case KIND_EXTRQ:
-		if (!insn->vex && r->with & (WITH_66 | WITH_F2))
-			read_two(r, 1, 1);
-		break;
+		return !insn->vex && r->with & (WITH_66 | WITH_F2) ? read_two(r, 1, 1) : 0;
 	case KIND_3DNOW:
 		insn->map = MAP_3DNOW;
 		insn->opcode = take(r, 1);
@@ -171,8 +153,6 @@ int insn_read_immediate(struct reader *r, unsigned kind)
 	}
 	return 0;
 }
-
-/* ---- 3. the memory operand ------------------------------------------------------------------- */
 
 u64 insn_address(const struct insn *insn, const u64 *gpr, u64 rip)
 {

@@ -19,14 +19,14 @@
 /* clang-format off */
 enum insn_kind {
 	KIND_NONE,
-	/* immediates: 8 bits, sign- or zero-extended; 16; 16 or 32 by operand size; 32; by operand size */
+	/* immediates: 8 bits, signed or not; 16; 16 or 32 by operand size; 32; by operand size */
 	KIND_IB, KIND_UB, KIND_IW, KIND_IZ, KIND_ID, KIND_IV,
 	KIND_ENTER, KIND_FAR, /* 16 and 8 bits; 16 or 32 bits, and a 16-bit selector */
 	KIND_MOFFS, /* an address, by address size */
 	KIND_TEST,  /* group 3: TEST has an immediate, the others have not */
 	KIND_EXTRQ, /* 8 and 8 bits with 66 or F2, else none */
 	/* not immediates, but no opcode is two of these things */
-	KIND_3DNOW, KIND_MOV_CR, /* opcode proper comes last; ModRM names registers, whatever its mod */
+	KIND_3DNOW, KIND_MOV_CR, /* opcode comes last; ModRM names registers, whatever its mod */
 	/* and not the end of the opcode */
 	KIND_ESCAPE, /* 0F, and what may begin a VEX, EVEX or XOP prefix: C4, C5, 62, 8F */
 	KIND_PREFIX, /* and 40 to 4F: REX in 64-bit code, otherwise INC and DEC */
