@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Makes a class to be graded: references, plausible wrong solutions, broken patches, attacks."""
+
+from __future__ import annotations
+
+import difflib
+import io
+import itertools
+import tarfile
+from pathlib import Path
+from typing import Callable, Iterator, Mapping
+
+from grading import trees
+from grading.lab import read_lab
+
+# Of each lab: a file of the reference, what stands in it, and what a wrong solution has instead.
+_MISTAKES = {
+    1: [
+        ("src/svm/switch.S", "\tmov\t%r15, 0x78(%rdi)\n", ""),
+        ("src/svm/switch.S", "\tmov\t%rbx, 0x18(%rdi)\n", ""),
+        ("src/svm/permission.c", "memset(s->iopm, 0xff, IOPM_SIZE)", "memset(s->iopm, 0, IOPM_SIZE)"),
+        ("src/svm/switch.S", "\tvmsave\t%rax\n", ""),
+    ],
+    2: [
+        ("src/vmm/io.c", "", "\n/* nothing else */\n"),
+        ("src/vmm/cpuid.c", "", "\n/* nothing else */\n"),
+    ],
+}
+_ATTACKS = [
+    "--- a/Makefile\n+++ b/Makefile\n@@ -1,1 +1,2 @@\n # SPDX-License-Identifier: BSD-3-Clause\n+all: ; reboot\n",
+    "--- /dev/null\n+++ b/../../escape\n@@ -0,0 +1 @@\n+out\n",
+    "<script>alert(1)</script>\n",
+]
+
+
+def patch(lab: int, changes: Mapping[str, bytes]) -> bytes:
+    """A student's patch: from the handout to these files."""
+    before = trees.handout(lab).tree
+    parts = []
+    for name, content in sorted(changes.items()):
+        old = (before / name).read_text().splitlines(keepends=True) if (before / name).is_file() else []
+        new = content.decode().splitlines(keepends=True)
+        parts += difflib.unified_diff(old, new, f"a/{name}" if old else "/dev/null", f"b/{name}")
+    return "".join(parts).encode()
+
+
+def solved(lab: int) -> dict[str, bytes]:
+    """The reference's files."""
+    reference = trees.reference(lab)
+    assert reference is not None
+    return {name: (reference.tree / name).read_bytes() for name in read_lab(lab).files}
+
+
+def wrong(lab: int, number: int) -> dict[str, bytes]:
+    """The reference with one mistake."""
+    name, old, new = _MISTAKES[lab][number % len(_MISTAKES[lab])]
+    files = solved(lab)
+    text = files[name].decode()
+    assert old in text, f"{name} has no {old!r} any more"
+    files[name] = (text.replace(old, new, 1) if old else text + new).encode()
+    return files
+
+
+def tarball(files: Mapping[str, bytes]) -> bytes:
+    """A .tar.gz of a tree."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(f"lab/{name}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def make_class(lab: int, count: int, folder: Path) -> None:
+    """So many students: of eight, three references, two or three wrong solutions, and the rest broken."""
+    numbers = itertools.count()
+
+    def reference() -> tuple[str, bytes]:
+        return "patch", patch(lab, solved(lab))
+
+    def tree() -> tuple[str, bytes]:
+        return "tar.gz", tarball(solved(lab))
+
+    def mistaken() -> tuple[str, bytes]:
+        return "patch", patch(lab, wrong(lab, next(numbers)))
+
+    def attack() -> tuple[str, bytes]:
+        return "diff", _ATTACKS[next(numbers) % len(_ATTACKS)].encode()
+
+    def broken() -> tuple[str, bytes]:
+        files = solved(lab)
+        name = min(name for name in files if name.endswith(".c"))
+        return "patch", patch(lab, {**files, name: files[name] + b"\nint broken(\n"})
+
+    kinds: list[Callable[[], tuple[str, bytes]]] = [reference, mistaken, attack, mistaken]
+    kinds += [tree, broken, mistaken, reference]
+    folder.mkdir(parents=True)
+    for number, make in zip(range(count), _forever(kinds)):
+        ending, content = make()
+        (folder / f"student{number:03}.{ending}").write_bytes(content)
+
+
+def _forever(kinds: list[Callable[[], tuple[str, bytes]]]) -> Iterator[Callable[[], tuple[str, bytes]]]:
+    return itertools.cycle(kinds)
