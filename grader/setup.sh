@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# setup.sh [run|bochs|grade|check|handout|docs|all]...: installs the Debian packages that are missing.
+# setup.sh [run|bochs|grade|class|check|handout|docs|all]...: installs the Debian packages that are missing.
 #
 #	run	what `make` and `make run` need
 #	bochs	what ENGINE=bochs needs on top
 #	grade	what `make grade` needs
+#	class	what staff's `grader/grade class` needs
 #	check	what `make check` needs, the two above included
 #	handout	what `make handout` needs
 #	docs	what `make docs` needs
@@ -18,7 +19,8 @@ set -eu
 run="gcc make binutils python3 python3-kconfiglib qemu-system-x86"
 [ "$(uname -m)" = x86_64 ] || run="$run gcc-x86-64-linux-gnu binutils-x86-64-linux-gnu"
 bochs="bochs bochsbios vgabios"
-check="$run $bochs libc6-dev check pkg-config libcapstone-dev libzydis-dev lz4 clang clang-format git gdb unifdef"
+class="$run git unifdef similarity-tester"
+check="$run $bochs similarity-tester libc6-dev check pkg-config libcapstone-dev libzydis-dev lz4 clang clang-format git gdb unifdef"
 handout="$run git unifdef"
 docs="doxygen graphviz"
 all="$check $docs"
@@ -29,12 +31,13 @@ for set in "${@:-all}"; do
 	run) packages="$packages $run" ;;
 	bochs) packages="$packages $bochs" ;;
 	grade) packages="$packages $run git" ;;
+	class) packages="$packages $class" ;;
 	check) packages="$packages $check" ;;
 	handout) packages="$packages $handout" ;;
 	docs) packages="$packages $docs" ;;
 	all) packages="$packages $all" ;;
 	*)
-		echo "setup.sh: no such set: $set; there are run, bochs, grade, check, handout, docs and all" >&2
+		echo "setup.sh: no such set: $set; there are run, bochs, grade, class, check, handout, docs and all" >&2
 		exit 2
 		;;
 	esac

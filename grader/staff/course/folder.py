@@ -7,7 +7,8 @@
     results/students/ID/result.json    grader/RESULT.md
     results/students/ID/own.c          what the student wrote: the lines that the handout has not
     results/students/ID/entry.json     written last: with it, the student is finished
-    results/.work, .lock               while it runs
+    results/.lock                      while it runs
+    build/run/cKEYnnnnn                a student's submission being graded, see Folder.work()
 
 Every file is written beside its place and then renamed, so at any moment each is whole or not there.
 """
@@ -24,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterator
 
-from common import ROOT, CasitaError
+from common import BUILD, ROOT, CasitaError
 from grading import trees
 from grading.model import Lab
 from .entries import Entry, fingerprint
@@ -76,10 +77,23 @@ class Folder:
 
     path: Path
 
+    def work(self, number: int) -> Path:
+        """Where the submission of that number is unpacked, built and run.
+
+        QEMU tells its guest the image's path, and to read a longer one takes more instructions: this
+        path is as long as that of `grader/grade one`, so that the evidence is the same to the digit.
+        No student's name is in it, as programs are given it.
+        """
+        return BUILD / "run" / f"{self._prefix}{number:05}"
+
     @property
-    def work(self) -> Path:
-        """Where submissions are unpacked, built and run."""
-        return self.path / ".work"
+    def _prefix(self) -> str:
+        return f"c{hashlib.sha256(str(self.path).encode()).hexdigest()[:5]}"
+
+    def clear(self) -> None:
+        """Remove what submissions were graded in, also that of a grader who was killed."""
+        for path in (BUILD / "run").glob(f"{self._prefix}?????"):
+            shutil.rmtree(path, ignore_errors=True)
 
     def of(self, entry: Entry) -> Path:
         """One student's folder."""
@@ -131,12 +145,11 @@ class Folder:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise CasitaError(f"another grader works in {self.path}; wait for it") from None
-            shutil.rmtree(self.work, ignore_errors=True)
-            self.work.mkdir()
+            self.clear()
             try:
                 yield
             finally:
-                shutil.rmtree(self.work, ignore_errors=True)
+                self.clear()
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ from grading.model import Result, Verdict
 from grading.report import clean
 
 _BAR = 24
+_TOO_EARLY = 0.05  # minutes; before, a rate says nothing
 _CLEAR = "\r\033[K"
 
 
@@ -55,9 +56,11 @@ class Progress:
         """How fast, and how long still."""
         left = self._total - self._kept - self._ended
         minutes = (time.monotonic() - self._begin) / 60
-        rate = self._ended / minutes if minutes > 0 else 0.0
+        if minutes < _TOO_EARLY or not self._ended:
+            return "just begun"
+        rate = self._ended / minutes
         text = f"{rate:.1f} a minute"
-        return f"{text}, {_duration(left / rate)} left" if left and rate else text
+        return f"{text}, {_duration(left / rate)} left" if left else text
 
     def seconds(self) -> float:
         """Since the beginning."""

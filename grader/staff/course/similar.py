@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Sequence
 
+from common import scratch_directory
 from grading import trees
 from grading.model import Lab
 from .entries import Entry
@@ -24,6 +25,7 @@ from .work import added_lines
 
 REFERENCE = "(reference)"
 _SHOWN = 30  # percent, from which a pair is listed
+MOST = 300  # pairs, the most alike first
 _RUN = 20  # tokens that must be alike in a row
 _SECONDS = 600
 _LINE = re.compile(r"^(\d+)\.c consists for (\d+) % of (\d+)\.c material$", re.MULTILINE)
@@ -58,13 +60,8 @@ def compare(lab: Lab, folder: Folder, entries: Sequence[Entry]) -> Likeness:
         if path.is_file() and (text := path.read_text(encoding="utf-8", errors="replace")).strip():
             texts[entry.name] = text
     texts[REFERENCE] = _reference(lab)
-    directory = folder.work / "similar"
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
-    try:
+    with scratch_directory() as directory:
         return _sim(texts, directory)
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _reference(lab: Lab) -> str:
@@ -85,7 +82,7 @@ def _sim(texts: dict[str, str], directory: Path) -> Likeness:
     for number, name in enumerate(names):
         text = re.sub(r"[^\n\t\x20-\x7e]", "?", texts[name])
         (directory / f"{number}.c").write_text(text, encoding="ascii")
-    argv = ["sim_c", "-p", "-e", "-s", "-T", "-t", "1", "-r", str(_RUN), "-i"]
+    argv = ["sim_c", "-p", "-a", "-e", "-s", "-T", "-t", "1", "-r", str(_RUN), "-i"]
     listing = "".join(f"{number}.c\n" for number in range(len(names)))
     try:
         done = subprocess.run(
@@ -99,7 +96,7 @@ def _sim(texts: dict[str, str], directory: Path) -> Likeness:
     pairs = []
     for (a, b), percent in share.items():
         back = share.get((b, a), 0)
-        if percent >= _SHOWN and (percent, -a) >= (back, -b):
+        if percent >= _SHOWN and (percent, -a) > (back, -b):
             pairs.append(Pair(names[a], names[b], percent, back))
     pairs.sort(key=lambda pair: (-pair.percent, -pair.back, pair.one, pair.other))
-    return Likeness(tuple(pairs), compared=tuple(names))
+    return Likeness(tuple(pairs[:MOST]), compared=tuple(names))

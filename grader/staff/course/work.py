@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from common import scratch_directory
 from grading import one, report, trees
 from grading.gate import Rejected
 from grading.model import Lab, Result, TestResult, Verdict
@@ -43,14 +44,14 @@ class Bench:
 
 def prepare(lab: Lab, seed: int, key: str, folder: Folder, runner: one.Runner) -> Bench:
     """Prepare the guests, once for the class."""
-    directory = one.fresh_folder(folder.work, "prepared")
-    prepared = runner.prepare(lab, lab.tests, seed, directory)
+    with scratch_directory() as directory:
+        prepared = runner.prepare(lab, lab.tests, seed, directory)
     return Bench(lab, seed, key, folder, runner, prepared, threading.Event())
 
 
 def grade_entry(bench: Bench, entry: Entry, number: int) -> Result:
     """Grade a student and write what came out; whatever goes wrong is that student's result."""
-    work = bench.folder.work / f"{number:05}"  # no student's name in a path that programs are given
+    work = bench.folder.work(number)
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     try:
@@ -92,9 +93,7 @@ def _trouble(bench: Bench, entry: Entry, message: str) -> Result:
 def _grade(bench: Bench, entry: Entry, work: Path) -> tuple[Result, str]:
     submission = open_entry(entry, one.fresh_folder(work, "entry"))
     order = replace(bench.order, submission=submission)
-    result = one.grade(
-        order, one.fresh_folder(work, "graded"), runner=bench.runner, prepared=bench.prepared
-    )
+    result = one.grade(order, work, runner=bench.runner, prepared=bench.prepared)
     own = "" if result.verdict is Verdict.REJECTED else _own_lines(order, work)
     return result, own
 
