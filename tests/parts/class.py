@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,36 @@ def small_class() -> None:
     expect_in("5 of them before", third.stdout)
 
 
+def sites() -> None:
+    """What Gradescope and Autolab are given grades there, in a place of its own, as it does here."""
+    folder = scratch("class-sites")
+    shutil.rmtree(folder, ignore_errors=True)
+    for site in ("gradescope", "autolab"):
+        run = shell(["grader/grade", "pack", site, "--lab", str(_LAB), "--out", folder / site])
+        expect(run.returncode == 0, f"grader/grade pack {site}", run.stdout)
+    work = patch(_LAB, wrong(_LAB, 0))
+    root, env = folder / "autograder", {"CASITA_ROOT": str(folder / "autograder"), "CASITA_BUILD": ""}
+    with zipfile.ZipFile(next((folder / "gradescope").glob("*.zip"))) as archive:
+        for info in archive.infolist():
+            path = Path(archive.extract(info, root / "source"))
+            path.chmod(info.external_attr >> 16 & 0o777)
+    (root / "submission").mkdir()
+    (root / "submission" / "mine.patch").write_bytes(work)
+    for name in ("setup.sh", "run_autograder"):
+        run = shell([root / "source" / name], cwd=root, env=env)
+        expect(run.returncode == 0, f"{name}: status {run.returncode}", run.stdout)
+    results = json.loads((root / "results" / "results.json").read_text())
+    failed = [test["name"].split(":")[0] for test in results["tests"] if test["status"] == "failed"]
+    expect("registers64" in failed and 0 < results["score"] < 100, "results.json", json.dumps(results, indent=1))
+
+    (folder / "autolab" / "handin.patch").write_bytes(work)
+    words = ["make", "-f", "autograde-Makefile"]
+    run = shell(words, cwd=folder / "autolab", env={**env, "CASITA_BUILD": str(root / "source/casita/build")})
+    expect(run.returncode == 0, f"autograde-Makefile: status {run.returncode}", run.stdout)
+    last = json.loads(run.stdout.splitlines()[-1])
+    expect(last == {"scores": {f"Lab {_LAB}": results["score"]}}, f"Autolab's last line is {last}")
+
+
 def tests() -> list[Test]:
-    """One class."""
-    return [Test("small", small_class, weight=60)]
+    """One class, and the same work for sites."""
+    return [Test("small", small_class, weight=60), Test("sites", sites, weight=30)]

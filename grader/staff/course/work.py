@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from common import scratch_directory
+from common import CasitaError, scratch_directory
 from grading import one, report, trees
 from grading.gate import Rejected
 from grading.model import Lab, Result, TestResult, Verdict
@@ -59,7 +59,7 @@ def grade_entry(bench: Bench, entry: Entry, number: int) -> Result:
         try:
             result, own = _grade(bench, entry, work)
         except Rejected as refusal:
-            result, own = _nothing(bench, Verdict.REJECTED, str(refusal)), ""
+            result, own = _nothing(bench.lab, bench.seed, Verdict.REJECTED, str(refusal)), ""
         if bench.stopping.is_set():  # its machine may have been killed under it
             raise Stopped
         home = bench.folder.of(entry)
@@ -81,7 +81,7 @@ def grade_entry(bench: Bench, entry: Entry, number: int) -> Result:
 
 def _trouble(bench: Bench, entry: Entry, message: str) -> Result:
     """The grader's own: written if that is possible, and the next student's turn."""
-    result = _nothing(bench, Verdict.INFRA, message)
+    result = _nothing(bench.lab, bench.seed, Verdict.INFRA, message)
     try:
         bench.folder.of(entry).mkdir(parents=True, exist_ok=True)
         report.write_json(result, bench.folder.of(entry) / "result.json")
@@ -121,6 +121,16 @@ def added_lines(before: bytes, after: bytes) -> str:
     )
 
 
-def _nothing(bench: Bench, verdict: Verdict, message: str) -> Result:
-    results = tuple(TestResult(test, verdict, 0) for test in bench.lab.tests)
-    return Result(bench.lab, bench.seed, verdict, results, message)
+def grade_anything(order: one.Order, path: Path, directory: Path, listener: one.Listener) -> Result:
+    """One submission that is a patch, a tarball or a folder of one; the directory is empty."""
+    if not path.exists():
+        raise CasitaError(f"{path} is not there")
+    try:
+        submission = open_entry(Entry("", "", path), one.fresh_folder(directory, "entry"))
+    except Rejected as refusal:
+        return _nothing(order.lab, order.seed, Verdict.REJECTED, str(refusal))
+    return one.grade(replace(order, submission=submission), directory, listener)
+
+
+def _nothing(lab: Lab, seed: int, verdict: Verdict, message: str) -> Result:
+    return Result(lab, seed, verdict, tuple(TestResult(test, verdict, 0) for test in lab.tests), message)
