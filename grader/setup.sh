@@ -1,12 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# setup.sh [run|bochs|grade|class|check|handout|docs|all]...: installs the Debian packages that are missing.
+# setup.sh [run|bochs|grade|class|slurm|check|handout|docs|all]...: installs the Debian packages that are missing.
 #
 #	run	what `make` and `make run` need
 #	bochs	what ENGINE=bochs needs on top
 #	grade	what `make grade` needs
 #	class	what staff's `grader/grade class` needs
+#	slurm	a Slurm cluster on this machine, for its test
 #	check	what `make check` needs, the two above included
 #	handout	what `make handout` needs
 #	docs	what `make docs` needs
@@ -20,7 +21,8 @@ run="gcc make binutils python3 python3-kconfiglib qemu-system-x86"
 [ "$(uname -m)" = x86_64 ] || run="$run gcc-x86-64-linux-gnu binutils-x86-64-linux-gnu"
 bochs="bochs bochsbios vgabios"
 class="$run git unifdef similarity-tester"
-check="$run $bochs similarity-tester libc6-dev check pkg-config libcapstone-dev libzydis-dev lz4 clang clang-format git gdb unifdef"
+slurm="$class slurm-wlm munge"
+check="$run $bochs similarity-tester slurm-wlm munge libc6-dev check pkg-config libcapstone-dev libzydis-dev lz4 clang clang-format git gdb unifdef"
 handout="$run git unifdef"
 docs="doxygen graphviz"
 all="$check $docs"
@@ -32,12 +34,13 @@ for set in "${@:-all}"; do
 	bochs) packages="$packages $bochs" ;;
 	grade) packages="$packages $run git" ;;
 	class) packages="$packages $class" ;;
+	slurm) packages="$packages $slurm" ;;
 	check) packages="$packages $check" ;;
 	handout) packages="$packages $handout" ;;
 	docs) packages="$packages $docs" ;;
 	all) packages="$packages $all" ;;
 	*)
-		echo "setup.sh: no such set: $set; there are run, bochs, grade, class, check, handout, docs and all" >&2
+		echo "setup.sh: no such set: $set; there are run, bochs, grade, class, slurm, check, handout, docs and all" >&2
 		exit 2
 		;;
 	esac

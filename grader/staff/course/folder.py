@@ -138,14 +138,13 @@ class Folder:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """The folder is ours, and there are no leftovers of one who was killed."""
+        """Nobody else grades into this folder."""
         self.path.mkdir(parents=True, exist_ok=True)
         with open(self.path / ".lock", "w", encoding="utf-8") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise CasitaError(f"another grader works in {self.path}; wait for it") from None
-            self.clear()
             try:
                 yield
             finally:

@@ -52,6 +52,8 @@ def run(wish: Wish, runner: one.Runner | None = None) -> int:
         raise CasitaError(f"{wish.out} is inside {wish.submissions}: it would be taken for a submission")
     entries = find_entries(wish.submissions)
     with folder.alone():
+        slurm.stop(folder)
+        folder.clear()
         key = grader_key(lab, wish.seed)
         _begin(wish, lab, folder, entries, key)
         waiting = [(i, entry) for i, entry in enumerate(entries) if not folder.is_finished(entry, key)]
@@ -60,7 +62,7 @@ def run(wish: Wish, runner: one.Runner | None = None) -> int:
         progress.say(f"Lab {lab.number}, {lab.name}: {len(entries)} students{kept}; seed {wish.seed}")
         try:
             if waiting and wish.cluster:
-                slurm.grade(wish.cluster, folder, waiting, key, progress)
+                slurm.grade(wish.cluster, folder, waiting, progress)
             elif waiting:
                 bench = work.prepare(lab, wish.seed, key, folder, runner or one.the_runner())
                 _grade_here(bench, waiting, wish.jobs, progress)

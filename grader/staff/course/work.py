@@ -19,6 +19,9 @@ from .entries import Entry, fingerprint, open_entry
 from .folder import Folder, write_whole
 
 
+_SETTLE = 0.25  # seconds
+
+
 class Stopped(Exception):
     """The grader was told to stop: what came out of this student's run is no result."""
 
@@ -60,7 +63,10 @@ def grade_entry(bench: Bench, entry: Entry, number: int) -> Result:
             result, own = _grade(bench, entry, work)
         except Rejected as refusal:
             result, own = _nothing(bench.lab, bench.seed, Verdict.REJECTED, str(refusal)), ""
-        if bench.stopping.is_set():  # its machine may have been killed under it
+        # A machine that is told to stop may have killed the emulator first, and that is nobody's failure:
+        # wait until we were told as well (the signal's handler raises here).
+        settle = 0.0 if result.verdict is Verdict.PASS else _SETTLE
+        if bench.stopping.wait(settle):
             raise Stopped
         home = bench.folder.of(entry)
         home.mkdir(parents=True, exist_ok=True)
