@@ -7,11 +7,14 @@ import difflib
 import io
 import itertools
 import tarfile
+import tempfile
 from pathlib import Path
-from typing import Callable, Iterator, Mapping
+from typing import Callable, Mapping
 
+from common import ROOT
 from grading import trees
 from grading.lab import read_lab
+from staff import bank
 
 # Of each lab: a file of the reference, what stands in it, and what a wrong solution has instead.
 _MISTAKES = {
@@ -20,10 +23,6 @@ _MISTAKES = {
         ("src/svm/switch.S", "\tmov\t%rbx, 0x18(%rdi)\n", ""),
         ("src/svm/permission.c", "memset(s->iopm, 0xff, IOPM_SIZE)", "memset(s->iopm, 0, IOPM_SIZE)"),
         ("src/svm/switch.S", "\tvmsave\t%rax\n", ""),
-    ],
-    2: [
-        ("src/vmm/io.c", "", "\n/* nothing else */\n"),
-        ("src/vmm/cpuid.c", "", "\n/* nothing else */\n"),
     ],
 }
 _ATTACKS = [
@@ -61,6 +60,18 @@ def wrong(lab: int, number: int) -> dict[str, bytes]:
     return files
 
 
+def bank_patches(lab: int, scratch: Path) -> list[bytes]:
+    """The bank's wrong solutions as students would send them."""
+    reference, handout = trees.reference(lab), trees.handout(lab)
+    assert reference is not None
+    made = []
+    for path in sorted((ROOT / "solutions" / read_lab(lab).folder.name / "wrong").glob("*.patch")):
+        work = scratch / path.stem
+        work.mkdir()
+        made.append(bank.student_patch(bank.read_wrong(path, read_lab(lab)), handout, reference, work))
+    return made
+
+
 def tarball(files: Mapping[str, bytes]) -> bytes:
     """A .tar.gz of a tree."""
     packed = io.BytesIO()
@@ -75,6 +86,8 @@ def tarball(files: Mapping[str, bytes]) -> bytes:
 def make_class(lab: int, count: int, folder: Path) -> None:
     """So many students: of eight, three references, two or three wrong solutions, and the rest broken."""
     numbers = itertools.count()
+    with tempfile.TemporaryDirectory() as scratch:
+        wrongs = bank_patches(lab, Path(scratch))
 
     def reference() -> tuple[str, bytes]:
         return "patch", patch(lab, solved(lab))
@@ -83,7 +96,7 @@ def make_class(lab: int, count: int, folder: Path) -> None:
         return "tar.gz", tarball(solved(lab))
 
     def mistaken() -> tuple[str, bytes]:
-        return "patch", patch(lab, wrong(lab, next(numbers)))
+        return "patch", wrongs[next(numbers) % len(wrongs)]
 
     def attack() -> tuple[str, bytes]:
         return "diff", _ATTACKS[next(numbers) % len(_ATTACKS)].encode()
@@ -96,10 +109,7 @@ def make_class(lab: int, count: int, folder: Path) -> None:
     kinds: list[Callable[[], tuple[str, bytes]]] = [reference, mistaken, attack, mistaken]
     kinds += [tree, broken, mistaken, reference]
     folder.mkdir(parents=True)
-    for number, make in zip(range(count), _forever(kinds)):
+    for number, make in zip(range(count), itertools.cycle(kinds)):
         ending, content = make()
         (folder / f"student{number:03}.{ending}").write_bytes(content)
 
-
-def _forever(kinds: list[Callable[[], tuple[str, bytes]]]) -> Iterator[Callable[[], tuple[str, bytes]]]:
-    return itertools.cycle(kinds)
