@@ -155,7 +155,7 @@ class Class(House):
         (students / "ann" / "entry.json").unlink()
         (students / "ben" / "result.json").write_text('{"verdict": "PA')
         (students / "cyd" / "result.json.new").write_text("half")
-        leftover = folders.Folder(self.out.absolute()).work(1)
+        leftover = folders.Folder(self.out.absolute()).work(99)
         write(leftover, {"big": b"x"})
         _, said = self.grade()
         self.assertIn("1 of them before", said)
