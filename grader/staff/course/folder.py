@@ -145,10 +145,7 @@ class Folder:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise CasitaError(f"another grader works in {self.path}; wait for it") from None
-            try:
-                yield
-            finally:
-                self.clear()
+            yield
 
 
 def _read(path: Path) -> dict[str, Any] | None:
