@@ -161,8 +161,8 @@ def _student(result: Mapping[str, Any], title: str, staff: bool) -> Iterator[str
         yield ' · <a href="own.c">own lines</a></nav>'
     score = "no mark" if result["score"] is None else f'{result["score"]} of {result["max_score"]}'
     kind = verdict_class(result["verdict"])
-    yield f'<h1>{esc(title)}</h1><p><strong>{score}</strong>, <span class="{kind}">{kind}</span>: {esc(WORDS[kind])}'
-    yield f'. Seed {esc(result["seed"])}.</p>'
+    yield f'<h1>{esc(title)}</h1>\n<p><strong>{score}</strong>, <span class="{kind}">{kind}</span>: '
+    yield f'{esc(WORDS[kind])}. Seed {esc(result["seed"])}.</p>'
     if result["message"]:
         yield f'<pre tabindex="0">{esc(result["message"])}</pre>'
     for note in result["notes"]:
