@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from common import BUILD, ROOT
+from staff.course.folder import Folder
 from .classes import patch, solved, tarball, wrong
 from .harness import BACKSTOP, Test, expect, expect_in, scratch, shell, track, untrack
 
@@ -46,7 +47,7 @@ def _killed(command: list[str], out: Path) -> None:
     track(process)
     try:
         end = time.monotonic() + BACKSTOP
-        while len(list(out.glob("students/*/entry.json"))) < 2 or not list(_BUILT.glob("c*/tests")):
+        while len(list(out.glob("students/*/entry.json"))) < 2 or not list(_BUILT.glob(f"{Folder(out).work(0).name[:6]}*/tests")):
             expect(process.poll() is None and time.monotonic() < end, "it ended before it could be killed")
             time.sleep(0.02)
         os.kill(process.pid, signal.SIGKILL)
@@ -97,7 +98,8 @@ def small_class() -> None:
         expect(path.read_bytes() == content, f"{path} was finished and has been done again")
     expect(_results(out) == _results(whole), "killed and taken up again, the results are others")
     expect((out / "results.csv").read_bytes() == (whole / "results.csv").read_bytes(), "results.csv differs")
-    expect(not list(_BUILT.glob("c?????00???")), "a scratch folder is left")
+    ours = Folder(out).work(0).name[:6]
+    expect(not list(_BUILT.glob(f"{ours}*")), "a scratch folder is left")
     third = shell(_command(subs, out))
     expect_in("5 of them before", third.stdout)
 
