@@ -96,10 +96,14 @@ static int check(struct vcpu *vcpu)
 
 bool svm_first_check(struct vcpu *vcpu)
 {
-	svm_of(vcpu)->checked = true;
-	svm_asid_prepare(svm_of(vcpu));
-	if (!check(vcpu))
+	struct svm_vcpu *s = svm_of(vcpu);
+
+	s->checked = true;
+	svm_asid_prepare(s); /* the check wants one */
+	if (!check(vcpu)) {
+		svm_asid_renew(s); /* and the flush that may come with one is for the entry */
 		return true;
+	}
 	vm_fail(vcpu->vm, -EINVAL, "its VMCB breaks the rules above, so VMRUN would refuse it");
 	vm_stop(vcpu->vm, VM_FAILED);
 	return false;
