@@ -19,6 +19,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
+from typing import Callable
 
 NODE = "casita"
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "sinfo")
@@ -156,8 +157,7 @@ class Cluster:
                 stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
 
-    def _await(self, ready: object, what: str) -> None:
-        assert callable(ready)
+    def _await(self, ready: Callable[[], object], what: str) -> None:
         end = time.monotonic() + _SECONDS
         while not ready():
             ended = [name for name, process in self._running.items() if process.poll() is not None]
