@@ -1,11 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# setup.sh [run|bochs|grade|check|handout|docs|all]...: installs the Debian packages that are missing.
+# setup.sh [run|bochs|grade|class|slurm|check|handout|docs|all]...: installs the Debian packages that are missing.
 #
 #	run	what `make` and `make run` need
 #	bochs	what ENGINE=bochs needs on top
 #	grade	what `make grade` needs
+#	class	what staff's `grader/grade class` needs
+#	slurm	a Slurm cluster on this machine, for its test
 #	check	what `make check` needs, the two above included
 #	handout	what `make handout` needs
 #	docs	what `make docs` needs
@@ -18,7 +20,9 @@ set -eu
 run="gcc make binutils python3 python3-kconfiglib qemu-system-x86"
 [ "$(uname -m)" = x86_64 ] || run="$run gcc-x86-64-linux-gnu binutils-x86-64-linux-gnu"
 bochs="bochs bochsbios vgabios"
-check="$run $bochs libc6-dev check pkg-config libcapstone-dev libzydis-dev lz4 clang clang-format git gdb unifdef"
+class="$run git unifdef similarity-tester"
+slurm="$class slurm-wlm munge"
+check="$run $bochs similarity-tester slurm-wlm munge libc6-dev check pkg-config libcapstone-dev libzydis-dev lz4 clang clang-format git gdb unifdef"
 handout="$run git unifdef"
 docs="doxygen graphviz"
 all="$check $docs"
@@ -29,12 +33,14 @@ for set in "${@:-all}"; do
 	run) packages="$packages $run" ;;
 	bochs) packages="$packages $bochs" ;;
 	grade) packages="$packages $run git" ;;
+	class) packages="$packages $class" ;;
+	slurm) packages="$packages $slurm" ;;
 	check) packages="$packages $check" ;;
 	handout) packages="$packages $handout" ;;
 	docs) packages="$packages $docs" ;;
 	all) packages="$packages $all" ;;
 	*)
-		echo "setup.sh: no such set: $set; there are run, bochs, grade, check, handout, docs and all" >&2
+		echo "setup.sh: no such set: $set; there are run, bochs, grade, class, slurm, check, handout, docs and all" >&2
 		exit 2
 		;;
 	esac
