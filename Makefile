@@ -13,7 +13,7 @@ PYTHON := /usr/bin/python3
 # on. $(value) and a simple variable keep every $, quote and blank as it was typed, and nothing goes
 # to a sub-make by itself, where it would be expanded.
 RUN_VARIABLES := RUN GUEST KERNEL INITRD APPEND MEM CPU ENGINE PAGING ACCEL BOCHS_CPU EXITS DISK \
-		 TIMEOUT LAB PATCH TREE SEED TEST GDB OUT JOBS
+		 TIMEOUT LAB PATCH TREE SEED TEST GDB OUT JOBS NO_SANDBOX BUNDLE
 #{ staff
 RUN_VARIABLES += SINCE STAFF
 #}
@@ -127,7 +127,8 @@ help:
 #:   ACCEL=tcg|kvm        QEMU's accelerator
 #:   TIMEOUT=seconds      give up after so long
 #:
-#: Variables for grade: SEED=n JOBS=n OUT=result.json, and GDB=1 with TEST=name: wait for GDB
+#: Variables for grade: SEED=n JOBS=n OUT=result.json BUNDLE=all-of-it.tar, and GDB=1 with TEST=name: wait
+#:   for GDB; NO_SANDBOX=1: where no sandbox is to be had
 
 .PHONY: all casita guests run gdb grade setup-grade check defconfig menuconfig setup setup-run setup-check doctor docs \
 	clean help

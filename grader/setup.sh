@@ -18,7 +18,8 @@ set -eu
 run="gcc make binutils python3 python3-kconfiglib qemu-system-x86"
 [ "$(uname -m)" = x86_64 ] || run="$run gcc-x86-64-linux-gnu binutils-x86-64-linux-gnu"
 bochs="bochs bochsbios vgabios"
-check="$run $bochs libc6-dev check pkg-config libcapstone-dev libzydis-dev lz4 clang clang-format git gdb unifdef"
+grade="$run git bubblewrap util-linux"
+check="$run $bochs bubblewrap util-linux libc6-dev check pkg-config libcapstone-dev libzydis-dev lz4 clang clang-format git gdb unifdef"
 handout="$run git unifdef"
 docs="doxygen graphviz"
 all="$check $docs"
@@ -28,7 +29,7 @@ for set in "${@:-all}"; do
 	case $set in
 	run) packages="$packages $run" ;;
 	bochs) packages="$packages $bochs" ;;
-	grade) packages="$packages $run git" ;;
+	grade) packages="$packages $grade" ;;
 	check) packages="$packages $check" ;;
 	handout) packages="$packages $handout" ;;
 	docs) packages="$packages $docs" ;;

@@ -26,7 +26,9 @@ _OLD = 1_577_836_800.0  # a time before any object is made: the start of 2020
 _SHOWN_ERRORS = 3
 _SHOWN_LINES = 30
 _MAX_LINE = 300
-_LIMITS = contain.Limits(seconds=SECONDS, cpu_seconds=int(SECONDS), file_bytes=64 << 20)
+_LIMITS = contain.Limits(
+    seconds=SECONDS, cpu_seconds=int(SECONDS), file_bytes=64 << 20, memory_bytes=2048 << 20, processes=64
+)
 _MESSAGE = re.compile(r"^(\S+?):(\d+):(?:\d+:)? (?:fatal )?(?:error|Error): |^\S*ld: |^make: \*\*\* ")
 
 
@@ -137,7 +139,7 @@ def _strip(directory: Path) -> Built:
 def _without_places(text: str, directory: Path) -> str:
     """The linker names a source by where it was compiled: here, or where the cache was filled."""
     cache = re.escape(str(trees.CACHE)) + r"/new-[^/\s]*/work/"
-    return re.sub(cache, "", text.replace(f"{directory}/", ""))
+    return re.sub(cache, "", text.replace(f"{directory}/", "").replace(f"{contain.INSIDE}/", ""))
 
 
 def first_errors(text: str) -> str:

@@ -79,7 +79,7 @@ def judge(test: Test, subjects: Sequence[Subject], seen: Seen) -> Judgement:
 def _first_problem(subjects: Sequence[Subject], seen: Seen) -> _Problem | None:
     exits = seen.trace.exits
     if seen.crashed:
-        died = f"QEMU itself died (signal {-(seen.code or 0)}) of what happened in it."
+        died = f"QEMU itself died (signal {(seen.code or 0) - 128}) of what happened in it."
         return _Problem(died, exits)
     if not seen.trace.runs:
         return _Problem("No guest was entered: there was no VMRUN." + _how_it_ended(seen), [])

@@ -23,7 +23,7 @@ from . import guests, tour
 from .evidence import parse_bare, read
 from .generate import assemble, build_bare_loader, generate, run_tool, tool
 from .judge import judge
-from .machine import Seen, Start, arguments, run
+from .machine import Seen, Start, arguments, hand_over, run
 from .model import Lab, Test, TestResult, Verdict
 from .programs.asm import Guest
 from .subject import Subject, fill_in
@@ -193,9 +193,10 @@ def run_test(test: Test, image: Path, prepared: Prepared, directory: Path) -> Te
 
 
 def commands(test: Test, image: Path, prepared: Prepared, directory: Path) -> dict[str, list[str]]:
-    """How a person runs just this: as it is graded, and waiting for GDB at port 1234."""
+    """How a person runs just this in the directory: as it is graded, and waiting for GDB at port 1234."""
     if test.kind == "tour":
-        return {"qemu": tour.arguments_of(test, image, prepared.seed)}
-    del directory
-    start = _start(test, image, prepared)
+        start = tour.start_of(test, image, prepared.seed)
+    else:
+        start = _start(test, image, prepared)
+    hand_over(start, directory)
     return {"qemu": arguments(start), "gdb": arguments(start, gdb=True)}
