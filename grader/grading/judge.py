@@ -6,7 +6,9 @@ Every guest must
 - give the right answers, in order, each by an OUT that stands in its own code;
 - end as it should, and not be entered again after that;
 - have been executed: as many instructions of its image as bare, all of them inside VMs (see
-  evidence.py).
+  evidence.py), none that somebody put in their place; and each IN and OUT where it is when bare, after
+  as many instructions, with an exit for each. Who has exits only where there are answers need not keep
+  what a guest has in its registers.
 
 The first thing that is wrong is what the student is told, with the exits that led to it.
 """
@@ -34,6 +36,7 @@ _LIMITS = {
     "instructions": "the whole run took more than the {instructions} instructions that it may",
     "blocks": "so much code was executed for the first time that it must have run wild",
     "asleep": "the machine went to sleep (HLT), and there was nothing to wake it",
+    "vmruns": "there were more places with a VMRUN than any monitor needs",
     "log": "there was so much output that the run was ended",
     "time": "it did not end, and was stopped by the clock on the wall",
 }
@@ -182,6 +185,10 @@ def _end_problem(
         if all(event.code != subject.last_code for event in exits):
             return _Problem(f"{_ENDS[subject.end]}, but no such exit was seen.", exits)
         codes = [event.code for event in exits]
+        end = exits[codes.index(subject.last_code or 0)]
+        if subject.flat and not subject.low <= end.rip < subject.high:
+            message = f"The exit that should end the guest ({end}) did not come from its own code."
+            return _Problem(message, exits[: codes.index(end.code) + 1])
         after = exits[codes.index(subject.last_code or 0) + 1 :]
     if after or (alone and seen.trace.runs[-1].exit is None):
         message = f"The guest had come to its end, and was entered again; then: {last}."
@@ -221,7 +228,36 @@ def _count_problem(subjects: Sequence[Subject], seen: Seen) -> _Problem | None:
             f"without Casita it executes {wanted}. Were some skipped, or executed twice?"
         )
         return _Problem(message, exits)
+    return _path_problem(subjects, seen)
+
+
+def _path_problem(subjects: Sequence[Subject], seen: Seen) -> _Problem | None:
+    """Did each guest really go its way, from one IN or OUT to the next?"""
+    counts, exits = seen.counts, seen.trace.exits
+    if counts.foreign:
+        message = f"{counts.foreign} instructions were executed in the guest's place that are not its own."
+        return _Problem(message, exits)
+    for subject in subjects:
+        if not subject.flat:
+            continue
+        who = f"{subject.name}: " if len(subjects) > 1 else ""
+        here = [event for event in counts.io if subject.low <= event[0] < subject.high]
+        own = [event for event in _exits_of(subject, exits) if event.is_io and not event.is_string]
+        if [event.rip for event in own] != [address for address, _ in here]:
+            message = (
+                f"{who}The guest executed {len(here)} IN and OUT, and {len(own)} of them made it exit. "
+                "Each should: which ports does its permission map let through to the machine?"
+            )
+            return _Problem(message, exits)
+        if subject.io is not None and not seen.trace.restarts and _steps(here) != _steps(subject.io):
+            message = f"{who}The answers are right, but the guest did not come to its OUTs as it does bare."
+            return _Problem(message, exits)
     return None
+
+
+def _steps(io: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Addresses, and the instructions from each to the next."""
+    return [(at, count - before) for (at, count), (_, before) in zip(io, [*io[:1], *io])]
 
 
 def _how_it_ended(seen: Seen) -> str:

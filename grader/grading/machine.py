@@ -40,6 +40,7 @@ class Start:
     plugin: Path | None = None
     low: int = 0  # the guests' image
     high: int = 0
+    codes: Sequence[tuple[int, Path]] = ()  # what is to stand there, as handed over: at=, code=
     exits: int = 0  # bounds; 0: none
     instructions: int = 0
     options: Sequence[str] = ()  # of QEMU
@@ -86,6 +87,7 @@ def arguments(start: Start, gdb: bool = False) -> list[str]:
     extra = ["-no-reboot", *start.options]
     if start.plugin and not gdb:
         words = [f"out={_COUNTS}", f"low={start.low:#x}", f"high={start.high:#x}"]
+        words += [f"at={at:#x},code={path.name}" for at, path in start.codes]
         words += [] if start.bare else [f"blocks={_BLOCKS}"]
         words += [f"entries={start.exits}"] if start.exits else []
         words += [f"instructions={start.instructions}"] if start.instructions else []
