@@ -29,6 +29,7 @@ _MAX_LINE = 300
 _LIMITS = contain.Limits(
     seconds=SECONDS, cpu_seconds=int(SECONDS), file_bytes=64 << 20, memory_bytes=2048 << 20, processes=64
 )
+_ENVIRONMENT = {"SOURCE_DATE_EPOCH": f"{_OLD:.0f}"}  # for __DATE__ and __TIME__: the same image each day
 _MESSAGE = re.compile(r"^(\S+?):(\d+):(?:\d+:)? (?:fatal )?(?:error|Error): |^\S*ld: |^make: \*\*\* ")
 
 
@@ -113,7 +114,7 @@ def _copy_sources(tree: Path, directory: Path) -> None:
 def _make(directory: Path, jobs: int) -> None:
     """Run make. O is relative: the objects and what make knows of them can be copied elsewhere."""
     argv = ["make", "-s", f"-j{max(jobs, 1)}", "--output-sync", "-C", "src", "O=../build", "CC=gcc"]
-    ended = contain.run(argv, directory, _LIMITS)
+    ended = contain.run(argv, directory, _LIMITS, _ENVIRONMENT)
     said = _without_places(ended.text, directory)
     if ended.exceeded == "seconds" or ended.exceeded == "cpu":
         raise BuildFailed(f"the build had not ended after {SECONDS:.0f} seconds")
