@@ -66,7 +66,7 @@ static struct want want_small(const struct shadow *s, u64 gpa, unsigned rights)
 	bool closed;
 
 	if (!ram)
-		return (struct want){WANT_NOTHING};
+		return (struct want){.kind = WANT_NOTHING};
 	closed = s->frames[frame].tables && !s->frames[frame].open;
 	return (struct want){
 		.kind = WANT_LEAF,
@@ -136,7 +136,7 @@ static u64 table_of(const struct shadow *s, u64 entry)
 static struct want want_believed(const struct shadow *s, const struct shadow_page *p, unsigned slot,
 				 u64 entry)
 {
-	struct want nothing = {WANT_NOTHING};
+	struct want nothing = {.kind = WANT_NOTHING};
 	int level = p->role & ROLE_LEVEL;
 	unsigned rights = p->role >> ROLE_RIGHTS_SHIFT & rights_of(entry);
 	bool narrow = s->mode.tables == MODE_32, large;
