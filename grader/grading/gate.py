@@ -111,7 +111,7 @@ def accept_tree(tree: Path, task: Task) -> Accepted:
         raise Rejected(f"{tree.name} is not a tree of Casita: it has no folder src/")
     changes, faults = {}, []
     for name in task.files:
-        content, fault = _read_plain(tree, name)
+        content, fault = read_plain(tree, name)
         ours = task.basis.tree / name
         if fault and (fault != _MISSING or ours.exists()):
             faults.append(f"{name}: {fault}")
@@ -153,7 +153,7 @@ def _content_faults(changes: Mapping[str, bytes]) -> list[str]:
 _MISSING = "is not there"
 
 
-def _read_plain(tree: Path, name: str) -> tuple[bytes | None, str]:
+def read_plain(tree: Path, name: str) -> tuple[bytes | None, str]:
     """A plain file's contents, or why it is none. No link on the way is followed."""
     *folders, last = name.split("/")
     folder = os.open(tree, os.O_RDONLY | os.O_DIRECTORY)

@@ -11,6 +11,7 @@ from .harness import Test
 
 
 def tests() -> list[Test]:
-    """One test, with a result for each attack."""
+    """A test for each kind of attack, with a result for each attack."""
     path = ROOT / "tests" / "grader" / "test_attacks.py"
-    return [Test("attacks", partial(run_file, path), weight=120)]
+    kinds = {"refused": 40, "cheat": 90, "escape": 10, "the": 10}
+    return [Test(kind, partial(run_file, path, "-k", f"test_{kind}"), weight) for kind, weight in kinds.items()]
