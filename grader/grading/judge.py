@@ -15,7 +15,6 @@ The first thing that is wrong is what the student is told, with the exits that l
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any, Sequence
 
@@ -24,12 +23,7 @@ from .machine import Seen
 from .model import Test, Verdict
 from .programs.asm import ANY, HALT, SHUTDOWN, STOPPED
 from .subject import Subject
-
-_LAST_EXITS = 8
-_SERIAL_LINES, _SERIAL_COLUMNS = 4, 160
-# The line that says why Casita stopped, and those behind it that say where.
-_WHY = re.compile(r"casita.*(stopped|triple fault|broke|exercise)", re.I)
-_WHERE = re.compile(r"  (at|by) |casita: ")
+from .telling import last_exits, last_words
 
 _LIMITS = {
     "exits": "it exited more often than the {exits} times that it may",
@@ -72,11 +66,11 @@ def judge(test: Test, subjects: Sequence[Subject], seen: Seen) -> Judgement:
         message = f"Stopped: {said}." + (f"\n{problem.message}" if problem else "")
         # The exits before the first wrong answer, or else the last: where it hangs.
         shown = problem.exits if problem else seen.trace.exits
-        return Judgement(Verdict.LIMIT, message, _evidence(subjects, seen), _last(shown))
+        return Judgement(Verdict.LIMIT, message, _evidence(subjects, seen), last_exits(shown))
     if problem is None:
         return Judgement(Verdict.PASS, "", _evidence(subjects, seen), [])
-    message = problem.message + _serial(seen)
-    return Judgement(Verdict.FAIL, message, _evidence(subjects, seen), _last(problem.exits))
+    message = problem.message + last_words(seen)
+    return Judgement(Verdict.FAIL, message, _evidence(subjects, seen), last_exits(problem.exits))
 
 
 def _first_problem(subjects: Sequence[Subject], seen: Seen) -> _Problem | None:
@@ -266,30 +260,6 @@ def _how_it_ended(seen: Seen) -> str:
     if seen.status is not None and seen.status != 0:
         return f" Casita ended with status {seen.status}."
     return ""
-
-
-# ---- for people ---------------------------------------------------------------------------------
-
-
-def _last(exits: Sequence[Exit]) -> list[str]:
-    first = max(0, len(exits) - _LAST_EXITS)
-    return [f"exit {first + i + 1}: {event}" for i, event in enumerate(exits[first:])]
-
-
-def _serial(seen: Seen) -> str:
-    """Casita's last words, if they may explain something. They are no evidence."""
-    if seen.status == 0:
-        return ""
-    text = seen.serial[-4096:].decode("ascii", "replace")
-    clean = "".join(c if c.isprintable() or c == "\n" else "" for c in text.replace("\r", ""))
-    lines = [line[:_SERIAL_COLUMNS] for line in clean.split("\n") if line.strip()]
-    why = [i for i, line in enumerate(lines) if _WHY.match(line)]
-    if why:
-        while why[0] and lines[why[0] - 1].startswith("casita:   "):
-            why[0] -= 1  # which rules a VMCB breaks
-        lines = [lines[why[0]], *filter(_WHERE.match, lines[why[0] + 1 :])][:_SERIAL_LINES]
-    lines = lines[-_SERIAL_LINES:]
-    return "\nCasita's last words:\n" + "\n".join("  " + line for line in lines) if lines else ""
 
 
 def _evidence(subjects: Sequence[Subject], seen: Seen) -> dict[str, Any]:

@@ -81,7 +81,7 @@ class Contain(unittest.TestCase):
         seconds = f"3{time.monotonic_ns()}"
         self.shell(f"sleep {seconds} & exec >&- 2>&-")
         self.shell(f"sleep {seconds} & sleep {seconds}", Limits(seconds=0.3))
-        self.assertEqual(_running(seconds), [])
+        self.assertEqual(running(seconds), [])
 
     def test_stop_all(self) -> None:
         timer = threading.Timer(0.3, contain.stop_all)
@@ -100,7 +100,7 @@ class Contain(unittest.TestCase):
             contain.run(["true"], ROOT / "no-such-folder")
 
 
-def _running(word: str) -> list[str]:
+def running(word: str) -> list[str]:
     """The processes with this word in their command line."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
