@@ -24,11 +24,13 @@
  *				those of the host since the exit before
  *	io ADDRESS IMAGE	an IN or OUT of the image, about to be executed, and how many instructions of
  *				the image there were with it
- *	end WHY TOTAL ENTRIES GUEST IMAGE OUTSIDE BLOCKS FOREIGN
+ *	end WHY TOTAL ENTRIES GUEST IMAGE OUTSIDE BLOCKS FOREIGN STRAY
  *				WHY is "exit" (the machine ended by itself) or the limit that ended it,
  *				and OUTSIDE what was executed of the image while no guest ran: all there
  *				is when the guest runs bare, nothing when it runs in a VM; FOREIGN what was
- *				executed in the image's place, and is not in the files of code=
+ *				executed in the image's place, and is not in the files of code=; STRAY
+ *				how many instructions with a random constant of theirs were translated at
+ *				other addresses: somebody runs a copy
  *
  * How it tells guest from host: VMRUN enters a guest, and an exit goes on behind the host's
  * VMRUN. So where the block of code behind a VMRUN is executed a run ends. (A guest may execute
@@ -44,6 +46,7 @@
  * version 1 of its interface stand here (docs/devel/tcg-plugins.rst in QEMU's source). One
  * thread runs all of the machine's processors because of -icount, so nothing here is locked.
  */
+#define _GNU_SOURCE /* memmem */
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -84,12 +87,13 @@ EXPORT int qemu_plugin_version = 1;
 /* ---- counting ---------------------------------------------------------------------------- */
 
 #define BEHIND_MAX     64 /* places behind a VMRUN that we remember; with more it is no honest monitor */
-#define CODES_MAX      4
+#define CODES_MAX      64
 #define ASLEEP_SECONDS 3
 #define STATUS_LIMIT   9 /* QEMU's exit status when we end it; the file says why */
 
 /* Incremented by the translated code itself, before each instruction. */
 static uint64_t total, image, foreign;
+static uint64_t strays;
 
 static uint64_t low, high;
 static uint64_t instructions_max = UINT64_MAX, entries_max = UINT64_MAX, blocks_max = UINT64_MAX;
@@ -126,8 +130,8 @@ static void write_end(const char *why)
 {
 	if (in_guest)
 		end_run(0);
-	fprintf(out, "end %s %lu %lu %lu %lu %lu %lu %lu\n", why, total, entries, guest_sum,
-		image_sum, image - image_sum, blocks, foreign);
+	fprintf(out, "end %s %lu %lu %lu %lu %lu %lu %lu %lu\n", why, total, entries,
+		guest_sum, image_sum, image - image_sum, blocks, foreign, strays);
 	fclose(out);
 }
 
@@ -223,6 +227,23 @@ static bool is_foreign(uint64_t address, const uint8_t *start, size_t size)
 	return code_count;
 }
 
+/*
+ * Does it end in four bytes that look random, and do all of its bytes stand in the image? That no other
+ * code has one of these by chance is not sure; but not a dozen.
+ */
+static bool is_stray(const uint8_t *start, size_t size)
+{
+	if (size < 5)
+		return false;
+	for (size_t i = size - 4; i < size; i++)
+		if (start[i] == 0 || start[i] == 0xff)
+			return false;
+	for (const struct code *c = codes; c < codes + code_count; c++)
+		if (memmem(c->bytes, c->size, start, size))
+			return true;
+	return false;
+}
+
 static bool in_image(uint64_t address)
 {
 	return address >= low && address < high;
@@ -260,6 +281,7 @@ static void translate_insn(struct qemu_plugin_insn *insn)
 							       (void *)address);
 		return;
 	}
+	strays += is_stray(start, end - start);
 	if (is_vmrun(opcode, end)) {
 		remember_behind(address + (end - start));
 		qemu_plugin_register_vcpu_insn_exec_cb(insn, on_vmrun, QEMU_PLUGIN_CB_NO_REGS,

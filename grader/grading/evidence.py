@@ -215,6 +215,7 @@ class Counts:
     outside: int = 0  # instructions of the image while no guest ran
     blocks: int = 0  # that QEMU translated
     foreign: int = 0  # instructions in the image's place that are not the image's
+    strays: int = 0  # instructions of the image that were translated elsewhere
     # Each IN and OUT of the image: its address, and the instructions of the image up to it.
     io: tuple[tuple[int, int], ...] = ()
 
@@ -222,7 +223,7 @@ class Counts:
 def parse_counts(text: bytes) -> Counts:
     """Read count.c's file; without its last line there is nothing to rely on."""
     last = text.rstrip(b"\n").rpartition(b"\n")[2].split(b" ")
-    if len(last) != 9 or last[0] != b"end" or not text.endswith(b"\n"):
+    if len(last) != 10 or last[0] != b"end" or not text.endswith(b"\n"):
         return Counts("")
     io = tuple((int(address, 16), int(count)) for address, count in _IO.findall(text))
     return Counts(last[1].decode("ascii", "replace"), *(int(word) for word in last[2:]), io=io)

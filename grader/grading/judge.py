@@ -25,6 +25,7 @@ from .programs.asm import ANY, HALT, SHUTDOWN, STOPPED
 from .subject import Subject
 from .telling import last_exits, last_words
 
+_STRAYS = 12  # instructions of the guest elsewhere: by chance there may be one or two
 _LIMITS = {
     "exits": "it exited more often than the {exits} times that it may",
     "instructions": "the whole run took more than the {instructions} instructions that it may",
@@ -231,6 +232,8 @@ def _path_problem(subjects: Sequence[Subject], seen: Seen) -> _Problem | None:
     if counts.foreign:
         message = f"{counts.foreign} instructions were executed in the guest's place that are not its own."
         return _Problem(message, exits)
+    if counts.strays >= _STRAYS:
+        return _Problem("The guest's code was executed at other addresses as well: a copy of it.", exits)
     for subject in subjects:
         if not subject.flat:
             continue

@@ -105,6 +105,10 @@ class Judge(unittest.TestCase):
     def test_foreign_code(self) -> None:
         self.fails("not its own", seen(ALL, counts=replace(seen(ALL).counts, foreign=1)))
 
+    def test_a_copy(self) -> None:
+        self.fails("a copy of it", seen(ALL, counts=replace(seen(ALL).counts, strays=12)))
+        self.assertEqual(self.judge(seen(ALL, counts=replace(seen(ALL).counts, strays=2))).verdict, Verdict.PASS)
+
     def test_the_way_from_out_to_out(self) -> None:
         bare = tuple((LOW, 10 + 5 * n) for n in range(4))
         guest = subject(flat=True, io=bare)

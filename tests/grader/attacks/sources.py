@@ -96,6 +96,21 @@ _BEHIND = """
 			 : : "r"(vmcb), "m"(early) : "rax", "rcx", "memory");
 """
 
+# The reference, and beside it the guest's first sixteen instructions, in a copy: registers that a forger
+# wants to know. Behind them stands a jump back to us.
+_COPY_RUNS = r"""
+	static u64 place, back;
+	u8 *h = (u8 *)0x2800000ul;
+	memcpy(h, (u8 *)0x2000000ul, 160);
+	h[160] = 0xff, h[161] = 0x24, h[162] = 0x25;
+	*(u32 *)(h + 163) = (u32)(u64)&back;
+	__asm__ volatile("pushf\n\tcli\n\tpush %%rbp\n\tmov %%rsp, %0\n\tlea 1f(%%rip), %%rax\n\tmov %%rax, %1\n"
+			 "\tmov $0x2800000, %%eax\n\tjmp *%%rax\n1:\tmov %0, %%rsp\n\tpop %%rbp\n\tpopf"
+			 : "=m"(place), "=m"(back) :
+			 : "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13",
+			   "r14", "r15", "memory", "cc");
+"""
+
 CHEATS = [
     # What is printed is nothing.
     loop("prints-pass", f'print("{_SAYS}"); {_OFF}', F, "there was no VMRUN"),
@@ -130,6 +145,7 @@ CHEATS = [
     Cheat("replay-of-another-seed", lambda a, _: _replayed(a), F, "expected"),
     Cheat("copied-guest", lambda *_: {RUN: (LOOP, f"{_COPY} vmcb->rip += 0x800000;\n{LOOP}")}, L),
     Cheat("other-code-segment", lambda *_: {RUN: (LOOP, f"{_COPY} vmcb->cs.base = 0x800000;\n{LOOP}")}, L),
+    loop("copy-beside", _COPY_RUNS, F, "a copy of it", test="registers64"),
     Cheat("patched-guest", lambda *_: {RUN: (LOOP, f"u8 *g = (u8 *)0x2000000ul; g[0] ^= 8;\n{LOOP}")}, F),
     Cheat("ports-let-through", lambda *_: {PERMISSION: _OPEN_MAP}, F, "made it exit", test="registers64"),
     Cheat("entered-again", lambda *_: {FIRST: ("\t\treturn;\n", "\t\tif (exit->io.port == 0xf4)\n"
