@@ -86,7 +86,8 @@ EXPORT int qemu_plugin_version = 1;
 
 /* ---- counting ---------------------------------------------------------------------------- */
 
-#define BEHIND_MAX     64 /* places behind a VMRUN that we remember; with more it is no honest monitor */
+#define BEHIND_MAX \
+	64 /* places behind a VMRUN that we remember; with more it is no honest monitor */
 #define CODES_MAX      64
 #define ASLEEP_SECONDS 3
 #define STATUS_LIMIT   9 /* QEMU's exit status when we end it; the file says why */
@@ -130,8 +131,8 @@ static void write_end(const char *why)
 {
 	if (in_guest)
 		end_run(0);
-	fprintf(out, "end %s %lu %lu %lu %lu %lu %lu %lu %lu\n", why, total, entries,
-		guest_sum, image_sum, image - image_sum, blocks, foreign, strays);
+	fprintf(out, "end %s %lu %lu %lu %lu %lu %lu %lu %lu\n", why, total, entries, guest_sum,
+		image_sum, image - image_sum, blocks, foreign, strays);
 	fclose(out);
 }
 

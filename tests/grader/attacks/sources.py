@@ -171,7 +171,7 @@ CHEATS = [
     outside("include-shadow", '#include "/etc/shadow"', B, "No such file"),
     outside("include-solutions", '#include "../../solutions/1-world-switch/hidden.toml"', B, "No such file"),
     outside("include-environment", '#include "/proc/self/environ"', P, unsaid="S3CRET"),
-    outside("include-shell", '#include "x$(shell touch /work/owned).h"', B),
+    outside("include-shell", '#include "x$(shell touch /tmp/owned).h"', B),
     outside("includes-itself", "#include __FILE__", B),
     outside("ansi-in-an-error", "#error \x1b[2J\x1b]0;owned\x07 <b>", B, "<b>"),
     outside("bytes-in-an-error", "#error \udcff\udcfe\udc80", B, "#error"),
