@@ -37,6 +37,7 @@ class Sandbox(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name) / "folder"
         self.folder.mkdir()
+        self.folder.parent.chmod(0o711)
 
     def script(self, text: str) -> list[str]:
         """A grader of its own that runs a shell script; its code is a copy that all may read."""
