@@ -93,6 +93,8 @@ class Attack(unittest.TestCase):
         self.assertEqual(result.score, 10 if attack.verdict is Verdict.PASS and attack.test == "answers" else 0)
         self.assertIn(attack.said, said)
         self.assertNotIn(attack.unsaid, said)
+        if attack.counted:
+            self.assertGreater(result.results[0].evidence[attack.counted], 0)
 
     def escapes(self, attack: Escape) -> None:
         """It gets nowhere, and leaves nothing."""

@@ -28,6 +28,7 @@ class Cheat:
     said: str = ""
     test: str = "answers"
     unsaid: str = "\x1b"  # what must not be in the result
+    counted: str = ""  # a number of the evidence that must not be zero
 
 
 def loop(name: str, code: str, verdict: Verdict, said: str = "", **more: str) -> Cheat:
@@ -137,7 +138,7 @@ CHEATS = [
 	{_OFF}\n{LOOP}""")}, F, "no VMRUN"),
     loop("native", "__asm__ volatile(\"jmp *%0\" : : \"r\"(0x2000000ul));", F, "no VMRUN", test="registers64"),
     loop("native-copy", _COPY + "__asm__ volatile(\"jmp *%0\" : : \"r\"(h));", F, "", test="registers64"),
-    loop("native-behind-vmrun", _BEHIND, F, "", test="registers64"),
+    loop("native-behind-vmrun", _BEHIND, F, test="registers64", counted="image_instructions_outside"),
     Cheat("stub-for-exits", lambda a, _: oracle(a), F, "executed"),
     Cheat("stub-elsewhere", lambda a, _: oracle(a, _COPY, 0x800000), F, "this guest has no OUT"),
     Cheat("stub-in-its-place", lambda a, _: oracle(a, "memset((void *)0x2000000ul, 0xee, 4096);"), F, "executed"),
@@ -147,6 +148,8 @@ CHEATS = [
     Cheat("other-code-segment", lambda *_: {RUN: (LOOP, f"{_COPY} vmcb->cs.base = 0x800000;\n{LOOP}")}, L),
     loop("copy-beside", _COPY_RUNS, F, "a copy of it", test="registers64"),
     Cheat("patched-guest", lambda *_: {RUN: (LOOP, f"u8 *g = (u8 *)0x2000000ul; g[0] ^= 8;\n{LOOP}")}, F),
+    loop("same-by-other-bytes", "u8 *g = (u8 *)0x2000000ul; if (g[20] == 1) "
+         "{ g[20] = 3; g[21] = 0xc0 | (g[21] & 7) << 3 | (g[21] >> 3 & 7); }", F, "not its own"),
     Cheat("ports-let-through", lambda *_: {PERMISSION: _OPEN_MAP}, F, "made it exit", test="registers64"),
     Cheat("entered-again", lambda *_: {FIRST: ("\t\treturn;\n", "\t\tif (exit->io.port == 0xf4)\n"
                                               "\t\t\tvcpu->requests = 0;\n\t\treturn;\n")}, L),
