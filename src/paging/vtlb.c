@@ -223,18 +223,20 @@ static int vtlb_page_fault(struct vcpu *vcpu, const struct exit *exit, gpa_t *gp
 /* CR0, CR3, CR4 or EFER: whatever changed, begin anew. */
 static void vtlb_registers_written(struct vcpu *vcpu)
 {
-	struct vtlb *t = vtlb_of(vcpu);
-
 #if SOLVED >= 3
-	t->wide = vcpu_get(vcpu, VREG_EFER) & EFER_LMA;
+	struct vtlb *t = vtlb_of(vcpu);
+	struct walk_regs regs;
+
+	cpu->get_walk(vcpu, &regs);
+	t->wide = regs.efer & EFER_LMA;
 	forget_all(t);
-	real_registers(vcpu, t->root);
+	real_registers(vcpu, &regs, t->root);
 	cpu->flush(vcpu);
 #else
 	/*
-	 * Exercise 3.5. A guest in long mode needs tables of four levels (t->wide). Then forget
-	 * everything, ours and the processor's (cpu->flush); between the two real_registers() tells the
-	 * processor the root.
+	 * Exercise 3.5. cpu->get_walk() gives the guest's registers. One in long mode needs tables of
+	 * four levels (vtlb's wide). Then forget everything, ours and the processor's (cpu->flush);
+	 * between the two real_registers() tells the processor the root.
 	 */
 	LAB(3, "3.5", "forget when the guest's registers are written");
 #endif

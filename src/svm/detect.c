@@ -41,7 +41,6 @@ bool svm_detect(const char **why)
 	svm_features.asids = r.ebx;
 	svm_features.nested_paging = r.edx & CPUID_EDX_NP;
 	svm_features.next_rip = r.edx & CPUID_EDX_NRIP;
-	svm_features.inject_irq = svm_features.next_rip; /* QEMU's TCG has neither */
 	return true;
 #else
 	/*
@@ -53,7 +52,7 @@ bool svm_detect(const char **why)
 	 * its bit SVMDIS is set, *why is "the firmware has switched AMD SVM off (VM_CR.SVMDIS)".
 	 *
 	 * Otherwise fill svm_features from leaf 8000_000a: revision (EAX 7:0), asids (EBX),
-	 * nested_paging and next_rip (EDX bits 0 and 3); inject_irq is the same as next_rip.
+	 * nested_paging and next_rip (EDX bits 0 and 3).
 	 *
 	 * Handout: lab 0, "Asking the processor". APM vol. 2 §15.4, vol. 3 §E.4.9.
 	 */

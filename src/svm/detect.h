@@ -8,9 +8,8 @@
 /* CPUID 8000_000a (APM vol. 3 §E.4.9). */
 struct svm_features {
 	bool nested_paging;
-	bool next_rip;	 /* an exit tells where the next instruction is */
-	bool inject_irq; /* not from CPUID: see svm_offer_irq() */
-	u32 asids;	 /* address space numbers 0 to asids - 1; 0 is the host */
+	bool next_rip; /* an exit tells where the next instruction is */
+	u32 asids;     /* address space numbers 0 to asids - 1; 0 is the host */
 	u32 revision;
 };
 extern struct svm_features svm_features;

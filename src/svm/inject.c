@@ -17,13 +17,13 @@ int svm_advance(struct vcpu *vcpu, u64 next_rip)
 	return unlikely(vmcb->rflags & RFLAGS_TF) ? vcpu_single_step(vcpu) : 0;
 #else
 	/*
-	 * Exercise 2.8, continued. The guest's instruction has been done: RIP goes behind it; the
+	 * Exercise 2.3, continued. The guest's instruction has been done: RIP goes behind it; the
 	 * interrupt shadow that covered it ends (int_state), RFLAGS.RF too; and if the guest
 	 * single-steps (RFLAGS.TF), it is due a #DB: vcpu_single_step(). Return 0.
 	 *
 	 * APM vol. 2 §13.1.4, §15.21.5.
 	 */
-	LAB(2, "2.8", "step over an instruction");
+	LAB(2, "2.3", "step over an instruction");
 #endif
 }
 

@@ -1,6 +1,23 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* irq.c: external interrupts for the guest: the virtual INTR pin, and the interrupt shadow. */
+#include "host/cpu.h"
 #include "svm/svm.h"
+
+#define LEAF_FEATURES	1
+#define ECX_HYPERVISOR	BIT(31)
+#define LEAF_HYPERVISOR 0x40000000
+#define HYPERVISOR_TCG	0x54474354 /* "TCGT", the beginning of QEMU's name for it */
+
+/* Does QEMU emulate this processor? It has its own way with interrupts; see svm_offer_irq(). */
+static bool under_tcg(void)
+{
+	static int known = -1;
+
+	if (known < 0)
+		known = cpuid(LEAF_FEATURES, 0).ecx & ECX_HYPERVISOR &&
+			cpuid(LEAF_HYPERVISOR, 0).ebx == HYPERVISOR_TCG;
+	return known;
+}
 
 static bool may_take_irq(const struct vmcb *vmcb)
 {
@@ -23,7 +40,7 @@ void svm_offer_irq(struct vcpu *vcpu, int vector)
 	vmcb->vintr = (vmcb->vintr & SVM_V_TPR) | SVM_V_INTR_MASKING;
 	if (vector < 0)
 		return;
-	if (svm_features.inject_irq && may_take_irq(vmcb))
+	if (!under_tcg() && may_take_irq(vmcb))
 		vmcb->event_inj = SVM_EVENT_VALID | SVM_EVENT_INTR | vector;
 	else
 		vmcb->vintr |= SVM_V_IRQ | SVM_V_INTR_PRIO | SVM_V_IGN_TPR |

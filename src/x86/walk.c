@@ -28,6 +28,7 @@
  */
 #include "x86/walk.h"
 #include "lib/errno.h"
+#include "lib/lab.h"
 #include "x86/paging.h"
 #include "x86/regs.h"
 
@@ -68,6 +69,7 @@ static bool supervisor_may(const struct walk_regs *regs, u32 access)
 /* Do the entries allow it? APM vol. 2 §5.6. */
 static __fast bool allowed(const struct walk_regs *regs, u32 access, const struct path *path)
 {
+#if SOLVED >= 3
 	bool user = by_user(regs, access);
 
 	if (user && !(path->and &PTE_U))
@@ -77,11 +79,23 @@ static __fast bool allowed(const struct walk_regs *regs, u32 access, const struc
 	if ((access & WALK_FETCH) && (path->or &PTE_NX))
 		return false;
 	return user || !(path->and &PTE_U) || supervisor_may(regs, access);
+#else
+	/*
+	 * Exercise 3.1. May this access be made? path->and and path->or are all entries of the way
+	 * together. A user needs U/S in all of them. A write needs R/W in all, but a supervisor only if
+	 * CR0.WP is set. A fetch needs NX in none. And what is the user's, a supervisor may touch only
+	 * if supervisor_may().
+	 *
+	 * Handout: lab 3, "Walking". APM vol. 2 §5.6.
+	 */
+	LAB(3, "3.1", "say whether an access may be made");
+#endif
 }
 
 /* @why is 0, PF_PRESENT or PF_PRESENT | PF_RSVD. APM vol. 2 §8.4.2. */
 static __rarely int fault(const struct walk_regs *regs, u32 access, struct walk *out, u32 why)
 {
+#if SOLVED >= 3
 	bool nx = (regs->efer & EFER_NXE) && (regs->cr4 & CR4_PAE);
 
 	out->error = why;
@@ -92,6 +106,16 @@ static __rarely int fault(const struct walk_regs *regs, u32 access, struct walk 
 	if ((access & WALK_FETCH) && (nx || (regs->cr4 & CR4_SMEP)))
 		out->error |= PF_FETCH;
 	return -EFAULT;
+#else
+	/*
+	 * Exercise 3.1, continued. The #PF's error code into out->error: @why, and the PF_ bits for a
+	 * write, a user's access, a fetch. Return -EFAULT.
+	 *
+	 * Hint: the processor reports a fetch only if it could forbid one: with NX on (EFER.NXE and
+	 * CR4.PAE) or with CR4.SMEP.
+	 */
+	LAB(3, "3.1", "make a page fault's error code");
+#endif
 }
 
 /* An entry is not fit to be used: it is not present, or has a reserved bit set. */
@@ -146,6 +170,7 @@ static __rarely int odd_entry(const struct walk_regs *regs, u32 access, struct w
 static __fast int step(const struct walk_regs *regs, const struct walk_mem *mem, u32 access,
 		       struct walk *out, struct path *path, u64 gva, int level, u64 rsvd)
 {
+#if SOLVED >= 3
 	u64 table = path->pte & PTE_ADDR;
 	int err;
 
@@ -161,6 +186,17 @@ static __fast int step(const struct walk_regs *regs, const struct walk_mem *mem,
 	path->and &= path->pte;
 	path->or |= path->pte;
 	return is_leaf(path->pte, level) ? FOUND : 0;
+#else
+	/*
+	 * Exercise 3.1, continued. The table is where path->pte points; its entry for @gva at @level is
+	 * mem->entry()'s to find (-ENODEV if there is no RAM). Read it into path->pte, once; judge it
+	 * (odd_entry() says what to do unless it is present and accessed, with none of @rsvd set); add it
+	 * to path->and and path->or. FOUND if it maps the page (is_leaf), else 0.
+	 *
+	 * Hint: another CPU may change the entry at any moment. Read it one time only.
+	 */
+	LAB(3, "3.1", "go one step down");
+#endif
 }
 
 /* The last entry maps the page, of @size bytes at @frame. */
@@ -211,6 +247,7 @@ static __fast int finish64(const struct walk_regs *regs, u32 access, struct walk
 static int walk_long(const struct walk_regs *regs, const struct walk_mem *mem, u64 gva, u32 access,
 		     struct walk *out)
 {
+#if SOLVED >= 3
 	struct path path = {.pte = regs->cr3, .and = ~0ull};
 	u64 rsvd = rsvd_address(regs) | (regs->efer & EFER_NXE ? 0 : PTE_NX);
 	int found, level = 4;
@@ -227,6 +264,17 @@ static int walk_long(const struct walk_regs *regs, const struct walk_mem *mem, u
 	if (!found)
 		found = step(regs, mem, access, out, &path, gva, level = 1, rsvd);
 	return found == FOUND ? finish64(regs, access, out, &path, gva, level) : found;
+#else
+	/*
+	 * Exercise 3.1, continued. Four levels, from CR3 down; see walk_pae() for how a walk is made of
+	 * steps. Reserved: address bits that this processor has not got, NX where EFER.NXE is clear, and
+	 * PS at level 4. An address that is not canonical (bits 63:47 not all equal) is -EFAULT with
+	 * WALK_NONCANONICAL.
+	 *
+	 * APM vol. 2 §5.3.
+	 */
+	LAB(3, "3.1", "walk four levels");
+#endif
 }
 
 /*
@@ -267,6 +315,7 @@ static u64 pse36_frame(u32 pde)
 static int walk_32(const struct walk_regs *regs, const struct walk_mem *mem, u64 gva, u32 access,
 		   struct walk *out)
 {
+#if SOLVED >= 3
 	struct path path;
 	u32 *entry = mem->entry(mem->opaque, GPA((regs->cr3 & 0xfffff000) | gva >> 22 << 2));
 	int err;
@@ -297,6 +346,16 @@ static int walk_32(const struct walk_regs *regs, const struct walk_mem *mem, u64
 	if (!(path.pte & PTE_P))
 		return bad_entry(regs, access, out, path.pte);
 	return finish(regs, access, out, &path, gva, path.pte & 0xfffff000, PAGE_SIZE, 4);
+#else
+	/*
+	 * Exercise 3.1, continued. Two levels of 1024 entries of four bytes, so step() is of no use. An
+	 * entry of the first level with PS is a page of 4 MiB if CR4.PSE is set (pse36_frame(); bit 21 is
+	 * reserved); else mark() it accessed and go on to the second. There is no NX.
+	 *
+	 * APM vol. 2 §5.2.1.
+	 */
+	LAB(3, "3.1", "walk two levels of 32-bit entries");
+#endif
 }
 
 /* ---- 5. walk_guest() ------------------------------------------------------------------------- */
