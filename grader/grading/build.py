@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 import shutil
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Mapping
@@ -21,6 +22,8 @@ from . import contain, trees
 
 SECONDS = 60.0
 _MAX_IMAGE = 32 << 20  # bytes
+_MAX_END = 32 << 20  # guests without memory virtualization begin there
+_PT_LOAD = 1
 _OTHER_SOURCES = ("grader/bootdisk.S",)  # what src/Makefile compiles besides src/
 _OLD = 1_577_836_800.0  # a time before any object is made: the start of 2020
 _SHOWN_ERRORS = 3
@@ -134,7 +137,21 @@ def _strip(directory: Path) -> Built:
         raise BuildFailed(f"the image could not be stripped of its symbols:\n{_tail(ended.text)}")
     if image.stat().st_size > _MAX_IMAGE:
         raise BuildFailed(f"the image has {image.stat().st_size} bytes; {_MAX_IMAGE} are allowed")
+    if (end := _end_of(image.read_bytes())) > _MAX_END:
+        raise BuildFailed(f"the image takes memory up to {end:#x}, zeroes included; {_MAX_END:#x} is the most")
     return Built(image, symbols)
+
+
+def _end_of(elf: bytes) -> int:
+    """Where in memory the image ends."""
+    wide = elf[4:5] == b"\2"  # ELF64
+    header, entry = ("<Q14xHH", "<I20xQ8xQ8x") if wide else ("<I10xHH", "<I8xI4xI8x")
+    try:
+        offset, size, count = struct.unpack_from(header, elf, 32 if wide else 28)
+        loaded = [struct.unpack_from(entry, elf, offset + size * i) for i in range(count)]
+    except struct.error:
+        raise BuildFailed("the image is no ELF file that can be loaded") from None
+    return max((at + length for kind, at, length in loaded if kind == _PT_LOAD), default=0)
 
 
 def _without_places(text: str, directory: Path) -> str:

@@ -182,7 +182,7 @@ CHEATS = [
     outside("second-entry", '__asm__(".globl boot_entry\\nboot_entry:");', B, "boot_entry"),
     outside("second-header", '__asm__(".section .boot,\\"a\\"\\n.p2align 16\\n.long 0x1badb002,0,-0x1badb002\\n.text");', P),
     outside("ten-gigabytes", '__asm__(".fill 10000000000, 1, 0x90");', B),
-    outside("much-bss", "char much[1ul << 30]; char *use(void); char *use(void) { return much; }", F),
+    outside("much-bss", "char much[1ul << 30]; char *use(void); char *use(void) { return much; }", B, "takes memory up to"),
     outside("macro-bomb", "#define A(x) x x x x x x x x x x\n#define C(x) A(A(A(A(A(x)))))\n"
             "int a = C(C(C(1 +))) 1;", B),
     outside("templates-of-asm", '__asm__(".macro m n\\n.rept 10000\\n.quad 1\\n.endr\\nm \\\\n\\n.endm\\nm 1");', B),
