@@ -13,7 +13,7 @@ PYTHON := /usr/bin/python3
 # on. $(value) and a simple variable keep every $, quote and blank as it was typed, and nothing goes
 # to a sub-make by itself, where it would be expanded.
 RUN_VARIABLES := RUN GUEST KERNEL INITRD APPEND MEM CPU ENGINE PAGING ACCEL BOCHS_CPU EXITS DISK \
-		 TIMEOUT LAB PATCH TREE SEED TEST GDB OUT JOBS
+		 TIMEOUT LAB PATCH TREE SEED TEST GDB OUT JOBS NO_SANDBOX BUNDLE NO_SANDBOX BUNDLE
 #{ staff
 RUN_VARIABLES += SINCE STAFF
 #}
@@ -54,6 +54,9 @@ run gdb: setup-run
 check: setup-check
 	@$(PYTHON) tests/check.py $(PART)
 
+check-slurm: setup-slurm
+	@$(PYTHON) tests/slurm.py
+
 handout: setup-handout
 	@$(PYTHON) grader/staff/handout.py
 
@@ -80,6 +83,9 @@ setup-check:
 setup-handout:
 	@grader/setup.sh handout
 
+setup-slurm:
+	@grader/setup.sh check slurm
+
 #}
 doctor:
 	@test -x $(PYTHON) || { echo "python3 is missing: run make setup"; exit 1; }
@@ -100,6 +106,7 @@ help:
 #: make                 build Casita and its guests (CC=clang: with clang)
 #{ staff
 #: make STAGE=n         build only the first n floors; SOLVED=m: with the solutions of labs up to m
+#: make check-slurm     a class on a Slurm cluster of this machine's own, whose node dies and comes back
 #: make handout LAB=n OUT=dir   a student's tree; SINCE=k: only what is new since lab k; STAFF=1: all
 #}
 #: make run             boot Debian's kernel and a busybox userland in a VM in Casita; Ctrl-A x leaves
@@ -127,10 +134,11 @@ help:
 #:   ACCEL=tcg|kvm        QEMU's accelerator
 #:   TIMEOUT=seconds      give up after so long
 #:
-#: Variables for grade: SEED=n JOBS=n OUT=result.json, and GDB=1 with TEST=name: wait for GDB
+#: Variables for grade: SEED=n JOBS=n OUT=result.json BUNDLE=all-of-it.tar, and GDB=1 with TEST=name: wait
+#:   for GDB; NO_SANDBOX=1: where no sandbox is to be had
 
 .PHONY: all casita guests run gdb grade setup-grade check defconfig menuconfig setup setup-run setup-check doctor docs \
 	clean help
 #{ staff
-.PHONY: handout setup-handout
+.PHONY: check-slurm setup-slurm handout setup-handout
 #}

@@ -48,6 +48,7 @@ def scratch_directory() -> Iterator[Path]:
     parent = BUILD / "run"
     parent.mkdir(parents=True, exist_ok=True)
     path = Path(tempfile.mkdtemp(dir=parent))
+    path.chmod(0o711)  # a sandbox's user passes here to a folder that it is given, and sees no other
     try:
         yield path
     finally:

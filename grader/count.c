@@ -8,6 +8,8 @@
  *
  *	out=FILE		where to write; nothing that runs in the machine can reach it
  *	low=, high=		the guest's image: addresses low <= a < high
+ *	at=, code=FILE		what is to be executed there, from address `at` on, byte for byte; again for
+ *				another guest
  *	instructions=N		end the machine when more than N instructions have been executed
  *	entries=N		end the machine at VMRUN number N + 1
  *	blocks=N		end the machine when QEMU has translated more than N blocks of code: where
@@ -20,15 +22,21 @@
  *
  *	run GUEST IMAGE HOST	instructions between VMRUN and the exit, those of them in the image, and
  *				those of the host since the exit before
- *	end WHY TOTAL ENTRIES GUEST IMAGE OUTSIDE BLOCKS
+ *	io ADDRESS IMAGE	an IN or OUT of the image, about to be executed, and how many instructions of
+ *				the image there were with it
+ *	end WHY TOTAL ENTRIES GUEST IMAGE OUTSIDE BLOCKS FOREIGN STRAY
  *				WHY is "exit" (the machine ended by itself) or the limit that ended it,
  *				and OUTSIDE what was executed of the image while no guest ran: all there
- *				is when the guest runs bare, nothing when it runs in a VM
+ *				is when the guest runs bare, nothing when it runs in a VM; FOREIGN what was
+ *				executed in the image's place, and is not in the files of code=; STRAY
+ *				how many instructions with a random constant of theirs were translated at
+ *				other addresses: somebody runs a copy
  *
  * How it tells guest from host: VMRUN enters a guest, and an exit goes on behind the host's
- * VMRUN. So the instruction that stands behind a VMRUN is where a run ends. (A guest may
- * execute VMRUN as well; that is one more instruction of the image, and its business is an
- * exit.)
+ * VMRUN. So where the block of code behind a VMRUN is executed a run ends. (A guest may execute
+ * VMRUN as well; that is one more instruction of the image, and its business is an exit.) This is
+ * looked at when blocks are executed, not when they are translated: code behind a VMRUN may have
+ * been translated before we knew of the VMRUN.
  *
  * INS and OUTS in the image are not counted as instructions of the image: QEMU counts every
  * element of a REP that it executes itself, and an intercepted one only once. What is left is
@@ -38,6 +46,7 @@
  * version 1 of its interface stand here (docs/devel/tcg-plugins.rst in QEMU's source). One
  * thread runs all of the machine's processors because of -icount, so nothing here is locked.
  */
+#define _GNU_SOURCE /* memmem */
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -55,6 +64,7 @@ typedef uint64_t qemu_plugin_id_t;
 enum { QEMU_PLUGIN_INLINE_ADD_U64 };
 enum { QEMU_PLUGIN_CB_NO_REGS };
 
+uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t index);
 const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
@@ -76,16 +86,27 @@ EXPORT int qemu_plugin_version = 1;
 
 /* ---- counting ---------------------------------------------------------------------------- */
 
-#define BEHIND_MAX     16 /* places behind a VMRUN that we remember */
+#define BEHIND_MAX \
+	64 /* places behind a VMRUN that we remember; with more it is no honest monitor */
+#define CODES_MAX      64
 #define ASLEEP_SECONDS 3
 #define STATUS_LIMIT   9 /* QEMU's exit status when we end it; the file says why */
 
 /* Incremented by the translated code itself, before each instruction. */
-static uint64_t total, image;
+static uint64_t total, image, foreign;
+static uint64_t strays;
 
 static uint64_t low, high;
 static uint64_t instructions_max = UINT64_MAX, entries_max = UINT64_MAX, blocks_max = UINT64_MAX;
 static FILE *out;
+
+/* What is to stand in the image. */
+static struct code {
+	uint64_t at, size;
+	uint8_t *bytes;
+} codes[CODES_MAX];
+static unsigned code_count;
+static uint64_t next_at;
 
 static bool in_guest;
 static uint64_t entries, blocks;
@@ -110,8 +131,8 @@ static void write_end(const char *why)
 {
 	if (in_guest)
 		end_run(0);
-	fprintf(out, "end %s %lu %lu %lu %lu %lu %lu\n", why, total, entries, guest_sum, image_sum,
-		image - image_sum, blocks);
+	fprintf(out, "end %s %lu %lu %lu %lu %lu %lu %lu %lu\n", why, total, entries, guest_sum,
+		image_sum, image - image_sum, blocks, foreign, strays);
 	fclose(out);
 }
 
@@ -121,11 +142,21 @@ static void stop(const char *why)
 	_exit(STATUS_LIMIT);
 }
 
-static void on_block(unsigned cpu, void *opaque)
+static bool is_behind(uint64_t address)
 {
-	(void)cpu, (void)opaque;
+	for (unsigned i = 0; i < behind_count; i++)
+		if (behind[i] == address)
+			return true;
+	return false;
+}
+
+static void on_block(unsigned cpu, void *address)
+{
+	(void)cpu;
 	if (total > instructions_max)
 		stop("instructions");
+	if (in_guest && is_behind((uint64_t)address))
+		end_run(0);
 }
 
 static void on_vmrun(unsigned cpu, void *opaque)
@@ -141,11 +172,10 @@ static void on_vmrun(unsigned cpu, void *opaque)
 	image_at_entry = image;
 }
 
-static void on_behind_vmrun(unsigned cpu, void *opaque)
+static void on_io(unsigned cpu, void *address)
 {
-	(void)cpu, (void)opaque;
-	if (in_guest)
-		end_run(1);
+	(void)cpu;
+	fprintf(out, "io %lx %lu\n", (uint64_t)address, image);
 }
 
 /* QEMU's main loop calls this; no other thread of QEMU's takes SIGALRM. */
@@ -183,6 +213,38 @@ static bool is_string_io(const uint8_t *opcode, const uint8_t *end)
 	return end - opcode == 1 && *opcode >= 0x6c && *opcode <= 0x6f;
 }
 
+static bool is_io(const uint8_t *opcode)
+{
+	return (*opcode & 0xf4) == 0xe4; /* e4 to e7, ec to ef */
+}
+
+/* Is it something else than what is to stand there? Where nothing is known to stand, anything may. */
+static bool is_foreign(uint64_t address, const uint8_t *start, size_t size)
+{
+	for (const struct code *c = codes; c < codes + code_count; c++)
+		if (address >= c->at && address < c->at + c->size)
+			return size > c->at + c->size - address ||
+			       memcmp(c->bytes + (address - c->at), start, size);
+	return code_count;
+}
+
+/*
+ * Does it end in four bytes that look random, and do all of its bytes stand in the image? That no other
+ * code has one of these by chance is not sure; but not a dozen.
+ */
+static bool is_stray(const uint8_t *start, size_t size)
+{
+	if (size < 5)
+		return false;
+	for (size_t i = size - 4; i < size; i++)
+		if (start[i] == 0 || start[i] == 0xff)
+			return false;
+	for (const struct code *c = codes; c < codes + code_count; c++)
+		if (memmem(c->bytes, c->size, start, size))
+			return true;
+	return false;
+}
+
 static bool in_image(uint64_t address)
 {
 	return address >= low && address < high;
@@ -190,19 +252,16 @@ static bool in_image(uint64_t address)
 
 static void remember_behind(uint64_t address)
 {
-	for (unsigned i = 0; i < behind_count; i++)
-		if (behind[i] == address)
-			return;
-	if (behind_count < BEHIND_MAX)
-		behind[behind_count++] = address;
+	if (is_behind(address))
+		return;
+	if (behind_count == BEHIND_MAX)
+		stop("vmruns");
+	behind[behind_count++] = address;
 }
 
-static bool is_behind(uint64_t address)
+static void count(struct qemu_plugin_insn *insn, uint64_t *counter)
 {
-	for (unsigned i = 0; i < behind_count; i++)
-		if (behind[i] == address)
-			return true;
-	return false;
+	qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64, counter, 1);
 }
 
 static void translate_insn(struct qemu_plugin_insn *insn)
@@ -212,16 +271,18 @@ static void translate_insn(struct qemu_plugin_insn *insn)
 	const uint8_t *opcode = skip_prefixes(start, end);
 	uint64_t address = qemu_plugin_insn_vaddr(insn);
 
-	qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64, &total, 1);
+	count(insn, &total);
 	if (in_image(address)) {
 		if (!is_string_io(opcode, end))
-			qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64,
-								   &image, 1);
+			count(insn, &image);
+		if (is_foreign(address, start, end - start))
+			count(insn, &foreign);
+		if (opcode < end && is_io(opcode))
+			qemu_plugin_register_vcpu_insn_exec_cb(insn, on_io, QEMU_PLUGIN_CB_NO_REGS,
+							       (void *)address);
 		return;
 	}
-	if (is_behind(address))
-		qemu_plugin_register_vcpu_insn_exec_cb(insn, on_behind_vmrun,
-						       QEMU_PLUGIN_CB_NO_REGS, NULL);
+	strays += is_stray(start, end - start);
 	if (is_vmrun(opcode, end)) {
 		remember_behind(address + (end - start));
 		qemu_plugin_register_vcpu_insn_exec_cb(insn, on_vmrun, QEMU_PLUGIN_CB_NO_REGS,
@@ -236,7 +297,8 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 	(void)id;
 	if (++blocks > blocks_max)
 		stop("blocks");
-	qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, QEMU_PLUGIN_CB_NO_REGS, NULL);
+	qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, QEMU_PLUGIN_CB_NO_REGS,
+					     (void *)qemu_plugin_tb_vaddr(tb));
 	for (size_t i = 0; i < n; i++)
 		translate_insn(qemu_plugin_tb_get_insn(tb, i));
 }
@@ -257,6 +319,23 @@ static const char *value_of(const char *word, const char *name)
 	return !strncmp(word, name, n) && word[n] == '=' ? word + n + 1 : NULL;
 }
 
+static bool read_code(const char *path)
+{
+	struct code *c = &codes[code_count];
+	FILE *file = code_count < CODES_MAX ? fopen(path, "r") : NULL;
+
+	if (!file || fseek(file, 0, SEEK_END))
+		return false;
+	*c = (struct code){.at = next_at, .size = ftell(file)};
+	c->bytes = malloc(c->size);
+	rewind(file);
+	if (!c->bytes || fread(c->bytes, 1, c->size, file) != c->size)
+		return false;
+	fclose(file);
+	code_count++;
+	return true;
+}
+
 static bool read_word(const char *word)
 {
 	static const struct {
@@ -264,6 +343,7 @@ static bool read_word(const char *word)
 		uint64_t *number;
 	} numbers[] = {{"low", &low},
 		       {"high", &high},
+		       {"at", &next_at},
 		       {"instructions", &instructions_max},
 		       {"entries", &entries_max},
 		       {"blocks", &blocks_max}};
@@ -273,6 +353,9 @@ static bool read_word(const char *word)
 		out = fopen(value, "w");
 		return out;
 	}
+	value = value_of(word, "code");
+	if (value)
+		return read_code(value);
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
 		value = value_of(word, numbers[i].name);
 		if (value) {

@@ -38,6 +38,7 @@ _TOOLS = [
     Tool("clang", "clang", "make check, CC=clang"),
     Tool("clang-format", "clang-format", "make check"),
     Tool("pkg-config", "pkg-config", "make check"),
+    Tool("bwrap", "bubblewrap", "make grade"),
     Tool("git", "git", "make check"),
     Tool("lz4", "lz4", "make check"),
     Tool("gdb", "gdb", "make gdb"),

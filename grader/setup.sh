@@ -20,9 +20,10 @@ set -eu
 run="gcc make binutils python3 python3-kconfiglib qemu-system-x86"
 [ "$(uname -m)" = x86_64 ] || run="$run gcc-x86-64-linux-gnu binutils-x86-64-linux-gnu"
 bochs="bochs bochsbios vgabios"
-class="$run git unifdef similarity-tester"
+grade="$run git bubblewrap util-linux"
+class="$grade unifdef similarity-tester"
 slurm="$class slurm-wlm munge"
-check="$run $bochs similarity-tester slurm-wlm munge libc6-dev check pkg-config libcapstone-dev libzydis-dev lz4 clang clang-format git gdb unifdef"
+check="$run $bochs bubblewrap util-linux similarity-tester slurm-wlm munge libc6-dev check pkg-config libcapstone-dev libzydis-dev lz4 clang clang-format git gdb unifdef"
 handout="$run git unifdef"
 docs="doxygen graphviz"
 all="$check $docs"
@@ -32,7 +33,7 @@ for set in "${@:-all}"; do
 	case $set in
 	run) packages="$packages $run" ;;
 	bochs) packages="$packages $bochs" ;;
-	grade) packages="$packages $run git" ;;
+	grade) packages="$packages $grade" ;;
 	class) packages="$packages $class" ;;
 	slurm) packages="$packages $slurm" ;;
 	check) packages="$packages $check" ;;

@@ -25,6 +25,7 @@ from .session import Session, start_process
 
 _PROGRAM = "bochs-bin"
 _MODELS = {"amd": "ryzen", "intel": "corei7_haswell_4770"}
+WORDS = (_PROGRAM, "-q", "-f", "bochsrc", "-rc", "commands")  # in a directory with these files
 _IMAGE = "casita.elf"
 _LOG = "bochs.log"
 _STDOUT = "bochs.stdout"
@@ -39,7 +40,7 @@ _IPS, _IPS_REAL_TIME = 50_000_000, 100_000_000
 _FIXED_DATE = 1767225600  # 2026-01-01
 # A guest's triple fault is a panic to Bochs before it is an exit to the guest's monitor. Its debugger
 # stops then, and is told to continue; this often, so that a machine that is dead comes to an end.
-_CONTINUES = 10
+COMMANDS = "continue\n" * 10 + "quit\n"
 _DISK_SECTORS_PER_CYLINDER = 16 * 63
 
 _BOCHSRC = """\
@@ -51,7 +52,7 @@ cpu: model={model}, count=1, ips={ips}, reset_on_triple_fault=0
 clock: sync={sync}, time0={time0}
 ata0-master: type=disk, path=disk.img, mode=volatile, cylinders={cylinders}, heads=16, spt=63
 boot: disk
-com1: enabled=1, mode=term, dev={line}
+com1: enabled=1, mode={mode}, dev={line}
 port_e9_hack: enabled=1
 log: {log}
 panic: action=fatal, cpu0=report
@@ -60,8 +61,8 @@ sound: waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy
 """
 
 
-def bochsrc(machine: Machine, disk_bytes: int, line: str) -> str:
-    """The configuration file for this machine."""
+def bochsrc(machine: Machine, disk_bytes: int, line: str, mode: str = "term") -> str:
+    """The configuration file for this machine, its serial line on a terminal or in a file."""
     text = _BOCHSRC.format(
         mem=machine.mem,
         model=_model(machine),
@@ -70,6 +71,7 @@ def bochsrc(machine: Machine, disk_bytes: int, line: str) -> str:
         time0="utc" if machine.real_time else _FIXED_DATE,
         cylinders=disk_bytes // 512 // _DISK_SECTORS_PER_CYLINDER,
         line=line,
+        mode=mode,
         log=_LOG,
     )
     return text + "".join(f"{line}\n" for line in machine.extra)
@@ -85,6 +87,15 @@ def _model(machine: Machine) -> str:
     if machine.cpu not in _MODELS:
         raise CasitaError(f"CPU={machine.cpu} is unknown; there are amd and intel")
     return _MODELS[machine.cpu]
+
+
+def failure(code: int, stdout: bytes) -> str:
+    """Why Bochs ended, if not because the machine's software wanted it."""
+    if code == 1 and _SHUTDOWN in stdout:
+        return ""
+    said = stdout.decode(errors="replace").splitlines()
+    reasons = [line for line in said if line.startswith("[") and "]" in line]
+    return " ".join(reasons) or f"exit status {code}"
 
 
 @contextmanager
@@ -125,11 +136,10 @@ class BochsSession(Session):
         ours, self._theirs = os.openpty()
         text = bochsrc(self.boot.machine, disk.stat().st_size, os.ttyname(self._theirs))
         (directory / "bochsrc").write_text(text)
-        (directory / "commands").write_text("continue\n" * _CONTINUES + "quit\n")
-        words = [_PROGRAM, "-q", "-f", "bochsrc", "-rc", "commands"]
+        (directory / "commands").write_text(COMMANDS)
         with open(directory / _STDOUT, "wb") as stdout, open(os.devnull, "rb") as stdin:
             with _one_at_a_time():
-                process = start_process(words, directory, stdin, stdout, stdout)
+                process = start_process(WORDS, directory, stdin, stdout, stdout)
                 _wait_for_display(process, directory / _LOG)
         return process, ours, ours
 
@@ -147,12 +157,10 @@ class BochsSession(Session):
         os.close(self._theirs)
 
     def judge(self, code: int) -> tuple[End, int | None]:
-        stdout = (self.boot.directory / _STDOUT).read_bytes()
-        if code == 1 and _SHUTDOWN in stdout:
-            return End.EXITED, None
-        said = stdout.decode(errors="replace").splitlines()
-        reasons = [line for line in said if line.startswith("[") and "]" in line]
-        raise CasitaError(f"Bochs failed: {' '.join(reasons) or f'exit status {code}'}")
+        reason = failure(code, (self.boot.directory / _STDOUT).read_bytes())
+        if reason:
+            raise CasitaError(f"Bochs failed: {reason}")
+        return End.EXITED, None
 
     def logs(self) -> tuple[bytes, bytes]:
         directory = self.boot.directory

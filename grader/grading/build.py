@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 import shutil
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Mapping
@@ -21,12 +22,17 @@ from . import contain, trees
 
 SECONDS = 60.0
 _MAX_IMAGE = 32 << 20  # bytes
+_MAX_END = 32 << 20  # guests without memory virtualization begin there
+_PT_LOAD = 1
 _OTHER_SOURCES = ("grader/bootdisk.S",)  # what src/Makefile compiles besides src/
 _OLD = 1_577_836_800.0  # a time before any object is made: the start of 2020
 _SHOWN_ERRORS = 3
 _SHOWN_LINES = 30
 _MAX_LINE = 300
-_LIMITS = contain.Limits(seconds=SECONDS, cpu_seconds=int(SECONDS), file_bytes=64 << 20)
+_LIMITS = contain.Limits(
+    seconds=SECONDS, cpu_seconds=int(SECONDS), file_bytes=64 << 20, memory_bytes=2048 << 20, processes=64
+)
+_ENVIRONMENT = {"SOURCE_DATE_EPOCH": f"{_OLD:.0f}"}  # for __DATE__ and __TIME__: the same image each day
 _MESSAGE = re.compile(r"^(\S+?):(\d+):(?:\d+:)? (?:fatal )?(?:error|Error): |^\S*ld: |^make: \*\*\* ")
 
 
@@ -111,7 +117,7 @@ def _copy_sources(tree: Path, directory: Path) -> None:
 def _make(directory: Path, jobs: int) -> None:
     """Run make. O is relative: the objects and what make knows of them can be copied elsewhere."""
     argv = ["make", "-s", f"-j{max(jobs, 1)}", "--output-sync", "-C", "src", "O=../build", "CC=gcc"]
-    ended = contain.run(argv, directory, _LIMITS)
+    ended = contain.run(argv, directory, _LIMITS, _ENVIRONMENT)
     said = _without_places(ended.text, directory)
     if ended.exceeded == "seconds" or ended.exceeded == "cpu":
         raise BuildFailed(f"the build had not ended after {SECONDS:.0f} seconds")
@@ -131,13 +137,27 @@ def _strip(directory: Path) -> Built:
         raise BuildFailed(f"the image could not be stripped of its symbols:\n{_tail(ended.text)}")
     if image.stat().st_size > _MAX_IMAGE:
         raise BuildFailed(f"the image has {image.stat().st_size} bytes; {_MAX_IMAGE} are allowed")
+    if (end := _end_of(image.read_bytes())) > _MAX_END:
+        raise BuildFailed(f"the image takes memory up to {end:#x}, zeroes included; {_MAX_END:#x} is the most")
     return Built(image, symbols)
+
+
+def _end_of(elf: bytes) -> int:
+    """Where in memory the image ends."""
+    wide = elf[4:5] == b"\2"  # ELF64
+    header, entry = ("<Q14xHH", "<I20xQ8xQ8x") if wide else ("<I10xHH", "<I8xI4xI8x")
+    try:
+        offset, size, count = struct.unpack_from(header, elf, 32 if wide else 28)
+        loaded = [struct.unpack_from(entry, elf, offset + size * i) for i in range(count)]
+    except struct.error:
+        raise BuildFailed("the image is no ELF file that can be loaded") from None
+    return max((at + length for kind, at, length in loaded if kind == _PT_LOAD), default=0)
 
 
 def _without_places(text: str, directory: Path) -> str:
     """The linker names a source by where it was compiled: here, or where the cache was filled."""
     cache = re.escape(str(trees.CACHE)) + r"/new-[^/\s]*/work/"
-    return re.sub(cache, "", text.replace(f"{directory}/", ""))
+    return re.sub(cache, "", text.replace(f"{directory}/", "").replace(f"{contain.INSIDE}/", ""))
 
 
 def first_errors(text: str) -> str:

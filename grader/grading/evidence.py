@@ -55,6 +55,8 @@ _WRITE = re.compile(
     re.M,
 )
 
+_IO = re.compile(rb"^io ([0-9a-f]+) ([0-9]+)$", re.M)
+
 # Names of exit codes: APM vol. 2, appendix C.
 _NAMES = {
     0x60: "interrupt", 0x61: "NMI", 0x62: "SMI", 0x63: "INIT", 0x64: "interrupt window",
@@ -81,6 +83,11 @@ class Exit:
     def is_io(self) -> bool:
         """Is it IN, OUT, INS or OUTS?"""
         return self.code == EXIT_IOIO
+
+    @property
+    def is_string(self) -> bool:
+        """Is it INS or OUTS, if it is I/O?"""
+        return bool(self.info1 & _IOIO_STRING)
 
     @property
     def port(self) -> int:
@@ -200,21 +207,26 @@ def parse_bare(log: bytes) -> BareRun:
 class Counts:
     """What count.c wrote."""
 
-    why: str  # "exit", or the limit: "instructions", "entries", "blocks"; empty: QEMU was killed
+    why: str  # "exit", or the limit: "instructions", "entries", …; empty: QEMU was killed
     total: int = 0
     entries: int = 0
     guest: int = 0  # instructions while a guest ran
     image: int = 0  # those of them in the guest's image
     outside: int = 0  # instructions of the image while no guest ran
     blocks: int = 0  # that QEMU translated
+    foreign: int = 0  # instructions in the image's place that are not the image's
+    strays: int = 0  # instructions of the image that were translated elsewhere
+    # Each IN and OUT of the image: its address, and the instructions of the image up to it.
+    io: tuple[tuple[int, int], ...] = ()
 
 
 def parse_counts(text: bytes) -> Counts:
     """Read count.c's file; without its last line there is nothing to rely on."""
     last = text.rstrip(b"\n").rpartition(b"\n")[2].split(b" ")
-    if len(last) != 8 or last[0] != b"end" or not text.endswith(b"\n"):
+    if len(last) != 10 or last[0] != b"end" or not text.endswith(b"\n"):
         return Counts("")
-    return Counts(last[1].decode("ascii", "replace"), *(int(word) for word in last[2:]))
+    io = tuple((int(address, 16), int(count)) for address, count in _IO.findall(text))
+    return Counts(last[1].decode("ascii", "replace"), *(int(word) for word in last[2:]), io=io)
 
 
 def read(path: Path) -> bytes:

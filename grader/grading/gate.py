@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The gate: what of a submission is let in, and why the rest is not.
 
-A submission is a patch against the lab's handout, or a whole tree. Either way all that comes out is
+A submission is a patch against the lab's handout, or a whole tree, as a folder or packed. Either way all that comes out is
 the new contents of files on the lab's allow-list: everything else that is built and run is ours.
 A patch that wants more is rejected as a whole; of a tree, the other files are just not taken.
 """
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, Iterable, Mapping
 
-from . import diagnose, trees
+from . import archive, diagnose, trees
 from .patches import Applied, Entry
 
 MAX_PATCH = 1 << 20  # bytes
@@ -71,6 +71,8 @@ class Accepted:
 
 def accept_patch(patch: bytes, task: Task, directory: Path) -> Accepted:
     """Let a patch in, or raise Rejected. The directory is empty, and this function's own."""
+    if archive.is_archive(patch):
+        return accept_archive(patch, task, directory)
     if len(patch) > MAX_PATCH:
         raise Rejected(f"the patch has {len(patch)} bytes; {MAX_PATCH} are allowed. {task.advice}")
     fault = diagnose.no_patch(patch)
@@ -93,13 +95,23 @@ def accept_patch(patch: bytes, task: Task, directory: Path) -> Accepted:
     raise Rejected(_listed("the patch changes what it may not:", faults) + f"\n{task.advice}")
 
 
+def accept_archive(data: bytes, task: Task, directory: Path) -> Accepted:
+    """Take the allow-listed files of a packed tree, or raise Rejected."""
+    (directory / "unpacked").mkdir()
+    try:
+        tree = archive.unpack(data, directory / "unpacked")
+    except archive.BadArchive as fault:
+        raise Rejected(f"the archive is not accepted: {fault}\n{task.advice}") from None
+    return accept_tree(tree, task)
+
+
 def accept_tree(tree: Path, task: Task) -> Accepted:
     """Take the allow-listed files of a tree, or raise Rejected."""
     if not (tree / "src").is_dir():
-        raise Rejected(f"{tree} is not a tree of Casita: it has no folder src/")
+        raise Rejected(f"{tree.name} is not a tree of Casita: it has no folder src/")
     changes, faults = {}, []
     for name in task.files:
-        content, fault = _read_plain(tree, name)
+        content, fault = read_plain(tree, name)
         ours = task.basis.tree / name
         if fault and (fault != _MISSING or ours.exists()):
             faults.append(f"{name}: {fault}")
@@ -141,7 +153,7 @@ def _content_faults(changes: Mapping[str, bytes]) -> list[str]:
 _MISSING = "is not there"
 
 
-def _read_plain(tree: Path, name: str) -> tuple[bytes | None, str]:
+def read_plain(tree: Path, name: str) -> tuple[bytes | None, str]:
     """A plain file's contents, or why it is none. No link on the way is followed."""
     *folders, last = name.split("/")
     folder = os.open(tree, os.O_RDONLY | os.O_DIRECTORY)
@@ -184,6 +196,8 @@ def _ignored(tree: Path, task: Task) -> list[str]:
     for path in sorted(ours.rglob("*")):
         name = str(path.relative_to(ours))
         if name in task.files or name.startswith(_NOT_COMPARED) or not path.is_file():
+            continue
+        if not (tree / name.split("/", 1)[0]).exists():  # none of that was sent
             continue
         if not (tree / name).exists():
             found.append(f"{name} (missing)")

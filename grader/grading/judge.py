@@ -6,14 +6,15 @@ Every guest must
 - give the right answers, in order, each by an OUT that stands in its own code;
 - end as it should, and not be entered again after that;
 - have been executed: as many instructions of its image as bare, all of them inside VMs (see
-  evidence.py).
+  evidence.py), none that somebody put in their place; and each IN and OUT where it is when bare, after
+  as many instructions, with an exit for each. Who has exits only where there are answers need not keep
+  what a guest has in its registers.
 
 The first thing that is wrong is what the student is told, with the exits that led to it.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any, Sequence
 
@@ -22,18 +23,15 @@ from .machine import Seen
 from .model import Test, Verdict
 from .programs.asm import ANY, HALT, SHUTDOWN, STOPPED
 from .subject import Subject
+from .telling import last_exits, last_words
 
-_LAST_EXITS = 8
-_SERIAL_LINES, _SERIAL_COLUMNS = 4, 160
-# The line that says why Casita stopped, and those behind it that say where.
-_WHY = re.compile(r"casita.*(stopped|triple fault|broke|exercise)", re.I)
-_WHERE = re.compile(r"  (at|by) |casita: ")
-
+_STRAYS = 12  # instructions of the guest elsewhere: by chance there may be one or two
 _LIMITS = {
     "exits": "it exited more often than the {exits} times that it may",
     "instructions": "the whole run took more than the {instructions} instructions that it may",
     "blocks": "so much code was executed for the first time that it must have run wild",
     "asleep": "the machine went to sleep (HLT), and there was nothing to wake it",
+    "vmruns": "there were more places with a VMRUN than any monitor needs",
     "log": "there was so much output that the run was ended",
     "time": "it did not end, and was stopped by the clock on the wall",
 }
@@ -69,17 +67,17 @@ def judge(test: Test, subjects: Sequence[Subject], seen: Seen) -> Judgement:
         message = f"Stopped: {said}." + (f"\n{problem.message}" if problem else "")
         # The exits before the first wrong answer, or else the last: where it hangs.
         shown = problem.exits if problem else seen.trace.exits
-        return Judgement(Verdict.LIMIT, message, _evidence(subjects, seen), _last(shown))
+        return Judgement(Verdict.LIMIT, message, _evidence(subjects, seen), last_exits(shown))
     if problem is None:
         return Judgement(Verdict.PASS, "", _evidence(subjects, seen), [])
-    message = problem.message + _serial(seen)
-    return Judgement(Verdict.FAIL, message, _evidence(subjects, seen), _last(problem.exits))
+    message = problem.message + last_words(seen)
+    return Judgement(Verdict.FAIL, message, _evidence(subjects, seen), last_exits(problem.exits))
 
 
 def _first_problem(subjects: Sequence[Subject], seen: Seen) -> _Problem | None:
     exits = seen.trace.exits
     if seen.crashed:
-        died = f"QEMU itself died (signal {-(seen.code or 0)}) of what happened in it."
+        died = f"QEMU itself died (signal {(seen.code or 0) - 128}) of what happened in it."
         return _Problem(died, exits)
     if not seen.trace.runs:
         return _Problem("No guest was entered: there was no VMRUN." + _how_it_ended(seen), [])
@@ -182,6 +180,10 @@ def _end_problem(
         if all(event.code != subject.last_code for event in exits):
             return _Problem(f"{_ENDS[subject.end]}, but no such exit was seen.", exits)
         codes = [event.code for event in exits]
+        end = exits[codes.index(subject.last_code or 0)]
+        if subject.flat and not subject.low <= end.rip < subject.high:
+            message = f"The exit that should end the guest ({end}) did not come from its own code."
+            return _Problem(message, exits[: codes.index(end.code) + 1])
         after = exits[codes.index(subject.last_code or 0) + 1 :]
     if after or (alone and seen.trace.runs[-1].exit is None):
         message = f"The guest had come to its end, and was entered again; then: {last}."
@@ -221,7 +223,38 @@ def _count_problem(subjects: Sequence[Subject], seen: Seen) -> _Problem | None:
             f"without Casita it executes {wanted}. Were some skipped, or executed twice?"
         )
         return _Problem(message, exits)
+    return _path_problem(subjects, seen)
+
+
+def _path_problem(subjects: Sequence[Subject], seen: Seen) -> _Problem | None:
+    """Did each guest really go its way, from one IN or OUT to the next?"""
+    counts, exits = seen.counts, seen.trace.exits
+    if counts.foreign:
+        message = f"{counts.foreign} instructions were executed in the guest's place that are not its own."
+        return _Problem(message, exits)
+    if counts.strays >= _STRAYS:
+        return _Problem("The guest's code was executed at other addresses as well: a copy of it.", exits)
+    for subject in subjects:
+        if not subject.flat:
+            continue
+        who = f"{subject.name}: " if len(subjects) > 1 else ""
+        here = [event for event in counts.io if subject.low <= event[0] < subject.high]
+        own = [event for event in _exits_of(subject, exits) if event.is_io and not event.is_string]
+        if [event.rip for event in own] != [address for address, _ in here]:
+            message = (
+                f"{who}The guest executed {len(here)} IN and OUT, and {len(own)} of them made it exit. "
+                "Each should: which ports does its permission map let through to the machine?"
+            )
+            return _Problem(message, exits)
+        if subject.io is not None and not seen.trace.restarts and _steps(here) != _steps(subject.io):
+            message = f"{who}The answers are right, but the guest did not come to its OUTs as it does bare."
+            return _Problem(message, exits)
     return None
+
+
+def _steps(io: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Addresses, and the instructions from each to the next."""
+    return [(at, count - before) for (at, count), (_, before) in zip(io, [*io[:1], *io])]
 
 
 def _how_it_ended(seen: Seen) -> str:
@@ -230,30 +263,6 @@ def _how_it_ended(seen: Seen) -> str:
     if seen.status is not None and seen.status != 0:
         return f" Casita ended with status {seen.status}."
     return ""
-
-
-# ---- for people ---------------------------------------------------------------------------------
-
-
-def _last(exits: Sequence[Exit]) -> list[str]:
-    first = max(0, len(exits) - _LAST_EXITS)
-    return [f"exit {first + i + 1}: {event}" for i, event in enumerate(exits[first:])]
-
-
-def _serial(seen: Seen) -> str:
-    """Casita's last words, if they may explain something. They are no evidence."""
-    if seen.status == 0:
-        return ""
-    text = seen.serial[-4096:].decode("ascii", "replace")
-    clean = "".join(c if c.isprintable() or c == "\n" else "" for c in text.replace("\r", ""))
-    lines = [line[:_SERIAL_COLUMNS] for line in clean.split("\n") if line.strip()]
-    why = [i for i, line in enumerate(lines) if _WHY.match(line)]
-    if why:
-        while why[0] and lines[why[0] - 1].startswith("casita:   "):
-            why[0] -= 1  # which rules a VMCB breaks
-        lines = [lines[why[0]], *filter(_WHERE.match, lines[why[0] + 1 :])][:_SERIAL_LINES]
-    lines = lines[-_SERIAL_LINES:]
-    return "\nCasita's last words:\n" + "\n".join("  " + line for line in lines) if lines else ""
 
 
 def _evidence(subjects: Sequence[Subject], seen: Seen) -> dict[str, Any]:

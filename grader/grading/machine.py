@@ -7,6 +7,7 @@ anything. The command line is theirs all the same, so that what is graded is wha
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Sequence
@@ -21,7 +22,7 @@ from .evidence import Counts, Trace, parse_counts, parse_trace, read
 _LOG_BYTES = 64 << 20
 # Bare, every write to a port is logged, of string I/O too. These guests are our own.
 _BARE_LOG_BYTES = 512 << 20
-_SIGKILL = 9
+_SIGNALLED, _KILLED = 128, 137  # exit statuses from 129 on: of a signal; of SIGKILL
 _LOG, _COUNTS, _SERIAL, _STDERR = "qemu.log", "count.txt", "serial", "qemu.stderr"
 _BLOCKS = 50_000  # that QEMU may translate; a run translates four thousand
 _NOWHERE = "0xfffffffffffffff0+1"  # an address at which no code is
@@ -39,6 +40,7 @@ class Start:
     plugin: Path | None = None
     low: int = 0  # the guests' image
     high: int = 0
+    codes: Sequence[tuple[int, Path]] = ()  # what is to stand there, as handed over: at=, code=
     exits: int = 0  # bounds; 0: none
     instructions: int = 0
     options: Sequence[str] = ()  # of QEMU
@@ -68,8 +70,11 @@ class Seen:
 
     @property
     def crashed(self) -> bool:
-        """Did QEMU itself die, of something that happened in the machine?"""
-        return self.code is not None and self.code < 0 and not self.limit
+        """Did QEMU itself die, of something that happened in the machine?
+
+        The exit port can give any odd status; but a QEMU that ends by itself has the plugin say so.
+        """
+        return self.code is not None and self.code > _SIGNALLED and not (self.limit or self.counts.why)
 
     @property
     def status(self) -> int | None:
@@ -78,14 +83,15 @@ class Seen:
 
 
 def arguments(start: Start, gdb: bool = False) -> list[str]:
-    """QEMU's command line, to be run in an own directory; all files in it have absolute names."""
+    """QEMU's command line, to be run in a directory where hand_over() has put the files."""
     extra = ["-no-reboot", *start.options]
     if start.plugin and not gdb:
         words = [f"out={_COUNTS}", f"low={start.low:#x}", f"high={start.high:#x}"]
+        words += [f"at={at:#x},code={path.name}" for at, path in start.codes]
         words += [] if start.bare else [f"blocks={_BLOCKS}"]
         words += [f"entries={start.exits}"] if start.exits else []
         words += [f"instructions={start.instructions}"] if start.instructions else []
-        extra += ["-plugin", ",".join([str(start.plugin), *words])]
+        extra += ["-plugin", ",".join([f"./{start.plugin.name}", *words])]
     if start.bare:
         extra += ["-d", "trace:memory_region_ops_write", "-D", _LOG]
     else:
@@ -94,11 +100,16 @@ def arguments(start: Start, gdb: bool = False) -> list[str]:
         mem=start.mem, icount=True, model=start.model, gdb_port=1234 if gdb else 0, extra=extra
     )
     words = command(Boot(machine, start.image, "", start.modules, Path()), interactive=False)
-    words[words.index("-kernel") + 1] = str(start.image.resolve())
-    if start.modules:
-        modules = [f"{m.path.resolve()} {m.words}".rstrip() for m in start.modules]
-        words[words.index("-initrd") + 1] = ",".join(m.replace(",", ",,") for m in modules)
+    words[words.index("-kernel") + 1] = start.image.name
     return words
+
+
+def hand_over(start: Start, directory: Path) -> None:
+    """Put all that QEMU needs into the directory: it sees nothing else."""
+    modules = [(module.path, module.boot_name) for module in start.modules]
+    plugin = [(start.plugin, start.plugin.name)] if start.plugin else []
+    for path, name in [(start.image, start.image.name), *modules, *plugin]:
+        shutil.copyfile(path, directory / name)
 
 
 def run(start: Start, directory: Path, seconds: float) -> Seen:
@@ -107,6 +118,7 @@ def run(start: Start, directory: Path, seconds: float) -> Seen:
         seconds=seconds, file_bytes=_BARE_LOG_BYTES if start.bare else _LOG_BYTES
     )
     files = (directory / _SERIAL, directory / _STDERR)
+    hand_over(start, directory)
     ended = contain.run(arguments(start), directory, limits, files=files)
     log = read(directory / _LOG)
     if start.bare:
@@ -133,7 +145,7 @@ def _size(file: Path) -> int:
 def _check(seen: Seen) -> None:
     """What the software in the machine cannot have done is the grader's trouble."""
     said = seen.stderr.decode(errors="replace").strip()
-    if seen.code == -_SIGKILL:
+    if seen.code == _KILLED and seen.crashed:
         raise CasitaError("QEMU was killed from outside (is there too little memory?)")
     if not seen.limit and not seen.crashed and not seen.counts.why and seen.log == b"":
         # QEMU says 1 for a bad option; so does the exit port for status 0. But then it had counted.

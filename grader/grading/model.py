@@ -85,6 +85,7 @@ class Result:
     image_sha256: str = ""  # of the stripped image
     submission_sha256: str = ""  # of the files that were taken from the submission
     seconds: Mapping[str, float] = field(default_factory=dict, hash=False)  # by phase
+    sandbox: str = "none"  # what the submission was built and run in: see sandbox.py
 
     @property
     def score(self) -> int:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterator, Protocol, Sequence
 
 from common import ROOT, CasitaError
-from . import contain, trees
+from . import contain, sandbox, trees
 from .build import Built, BuildFailed, build
 from .gate import Accepted, Rejected, Task, accept_patch, accept_tree
 from .lab import folders
@@ -110,7 +110,7 @@ def grade(
     """Grade it; the directory is empty. `prepared`: what prepare() gave for this lab and seed."""
     listener = listener or Listener()
     clock = Clock()
-    result = Result(order.lab, order.seed, Verdict.PASS)
+    result = Result(order.lab, order.seed, Verdict.PASS, sandbox=sandbox.mode())
     try:
         accepted = clock.measure("gate", lambda: accept(order, fresh_folder(directory, "gate")))
         result = replace(

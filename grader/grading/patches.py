@@ -1,17 +1,25 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Applies a patch to a tree of the cache, in a git index and an object store of its own.
+"""Applies a patch to a tree of the cache, in a copy of its repository, without a working tree.
 
-Nothing is written to a working tree, so no path in a patch can lead anywhere. What came of it is
-then looked at entry by entry (gate.py): git itself would take links, submodules and modes as well.
+Nothing is written to a working tree, so no path in a patch can lead anywhere; and git itself runs in the
+sandbox. What came of it is then looked at entry by entry (gate.py): git would take links, submodules and
+modes as well.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import trees
+from common import CasitaError
+from . import contain, trees
+
+_LIMITS = contain.Limits(
+    seconds=30, cpu_seconds=20, file_bytes=32 << 20, output_bytes=8 << 20, memory_bytes=1024 << 20,
+    processes=16,
+)  # fmt: skip
+_SETTINGS = ("apply.whitespace=nowarn", "apply.ignoreWhitespace=no", "core.autocrlf=false")
 
 
 @dataclass(frozen=True)
@@ -30,25 +38,19 @@ class Applied:
     def __init__(self, basis: trees.Basis, directory: Path) -> None:
         self._basis = basis
         self._directory = directory
-        self._env = {
-            "GIT_INDEX_FILE": str(directory / "index"),
-            "GIT_OBJECT_DIRECTORY": str(directory / "objects"),
-            "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(basis.repo / "objects"),
-        }
-        (directory / "objects").mkdir(parents=True, exist_ok=True)
+        self._repo = f"{basis.folder.name}.git"
+        if not (directory / self._repo).exists():
+            shutil.copytree(basis.repo, directory / self._repo)
 
     def apply(self, patch: bytes, *options: str) -> str | None:
         """Apply it, or give git's complaint; nothing of it is then applied."""
-        with suppress(FileNotFoundError):
-            (self._directory / "index").unlink()
+        (self._directory / "index").unlink(missing_ok=True)
         self._git("read-tree", "HEAD")
-        file = self._directory / "patch"
-        file.write_bytes(patch)
-        words = ["-c", "apply.whitespace=nowarn", "-c", "apply.ignoreWhitespace=no", "apply"]
-        done = trees.git(
-            self._basis.repo, *words, "--cached", *options, file, env=self._env, cwd=self._directory
-        )
-        return done.stderr.decode(errors="replace") if done.returncode else None
+        (self._directory / "patch").write_bytes(patch)
+        done = self._run("apply", "--cached", *options, "patch")
+        if done.exceeded:
+            return f"the patch is too much to apply: too much {done.exceeded}"
+        return done.text if done.code else None
 
     def entries(self) -> list[Entry]:
         """What the patch changed, renames as two."""
@@ -69,15 +71,22 @@ class Applied:
         return self._git("write-tree").decode().strip()
 
     def difference(self, before: str, after: str, objects: Path | None = None) -> bytes:
-        """The patch from one tree object to another, one of which another store may hold."""
-        env = dict(self._env)
-        if objects:
-            env["GIT_ALTERNATE_OBJECT_DIRECTORIES"] += f":{objects}"
+        """The patch from one tree object to another, one of which another store may hold. For staff."""
+        env = {"GIT_ALTERNATE_OBJECT_DIRECTORIES": str(objects)} if objects else {}
         words = ("diff-tree", "-r", "-p", "--no-renames", "--no-ext-diff", before, after)
-        return trees.git_ok(self._basis.repo, *words, env=env)
+        return trees.git_ok(self._directory / self._repo, *words, env=env)
 
     def _git(self, *words: str) -> bytes:
-        return trees.git_ok(self._basis.repo, *words, env=self._env)
+        done = self._run(*words)
+        if done.code or done.exceeded:
+            said = f"too much {done.exceeded}" if done.exceeded else done.text.strip()
+            raise CasitaError(f"git {words[0]} failed: {said}")
+        return done.output
+
+    def _run(self, *words: str) -> contain.Ended:
+        env = {"GIT_DIR": self._repo, "GIT_INDEX_FILE": "index", "GIT_CONFIG_NOSYSTEM": "1"}
+        settings = [word for setting in _SETTINGS for word in ("-c", setting)]
+        return contain.run(["git", *settings, *words], self._directory, _LIMITS, env)
 
 
 def names(patch: bytes) -> list[tuple[bytes, bytes]]:

@@ -140,6 +140,7 @@ def as_json(result: Result) -> dict[str, Any]:
         "schema": SCHEMA,
         "lab": {"number": result.lab.number, "name": result.lab.name},
         "seed": result.seed,
+        "sandbox": result.sandbox,
         "verdict": result.verdict.value,
         "score": None if infra else result.score,
         "max_score": maximum(result),

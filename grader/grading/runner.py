@@ -23,7 +23,7 @@ from . import guests, tour
 from .evidence import parse_bare, read
 from .generate import assemble, build_bare_loader, generate, run_tool, tool
 from .judge import judge
-from .machine import Seen, Start, arguments, run
+from .machine import Seen, Start, arguments, hand_over, run
 from .model import Lab, Test, TestResult, Verdict
 from .programs.asm import Guest
 from .subject import Subject, fill_in
@@ -82,8 +82,9 @@ def _program(
     code = path.read_bytes()
     low, high = guest.address, guest.address + len(code)
     nibbles: tuple[int, ...] = ()
+    io = None
     if guest.bare and guest.answers:
-        nibbles = _run_program_bare(guest, name, folder, plugin)
+        nibbles, io = _run_program_bare(guest, name, folder, plugin)
     shared = count > 1 and "paging=none" in f"{test.words} {guest.words}"
     words = [
         f"vm={name} mem={_SHARED_MEM if shared else test.mem}M loader=flat at={low:#x}",
@@ -104,10 +105,15 @@ def _program(
         end=guest.end,
         first_port=guest.first_port,
         last_code=guest.last_code,
+        flat=True,
+        io=io,
     )
 
 
-def _run_program_bare(guest: Guest, name: str, folder: Path, plugin: Path) -> tuple[int, ...]:
+def _run_program_bare(
+    guest: Guest, name: str, folder: Path, plugin: Path
+) -> tuple[tuple[int, ...], tuple[tuple[int, int], ...]]:
+    """What it answers, and where it executes IN and OUT: without what it only does to end bare."""
     kernel, module = folder / f"{name}-bare.elf", folder / f"{name}-bare.bin"
     build_bare_loader(guest, kernel)
     assemble(guest, module, bare=True)
@@ -117,7 +123,8 @@ def _run_program_bare(guest: Guest, name: str, folder: Path, plugin: Path) -> tu
     if "BARE" not in guest.source and seen.counts.outside != guest.instructions:
         found, said = seen.counts.outside, guest.instructions
         raise CasitaError(f"program {name} executes {found} instructions bare, and says {said}")
-    return parse_bare(seen.log).nibbles
+    io = seen.counts.io[:-1] if "BARE" in guest.source else seen.counts.io
+    return parse_bare(seen.log).nibbles, io
 
 
 def _bare(start: Start, name: str, folder: Path) -> Seen:
@@ -168,6 +175,7 @@ def _start(test: Test, image: Path, prepared: Prepared) -> Start:
         plugin=prepared.plugin,
         low=min(subject.low for subject in subjects),
         high=max(subject.high for subject in subjects),
+        codes=[(subject.low, subject.path) for subject in subjects if subject.flat],
         exits=test.exits,
         instructions=test.instructions,
     )
@@ -193,9 +201,10 @@ def run_test(test: Test, image: Path, prepared: Prepared, directory: Path) -> Te
 
 
 def commands(test: Test, image: Path, prepared: Prepared, directory: Path) -> dict[str, list[str]]:
-    """How a person runs just this: as it is graded, and waiting for GDB at port 1234."""
+    """How a person runs just this in the directory: as it is graded, and waiting for GDB at port 1234."""
     if test.kind == "tour":
-        return {"qemu": tour.arguments_of(test, image, prepared.seed)}
-    del directory
-    start = _start(test, image, prepared)
+        start = tour.start_of(test, image, prepared.seed)
+    else:
+        start = _start(test, image, prepared)
+    hand_over(start, directory)
     return {"qemu": arguments(start), "gdb": arguments(start, gdb=True)}

@@ -32,6 +32,9 @@ class Subject:
     end: str  # as in programs.asm.Guest
     first_port: int | None = None
     last_code: int | None = None
+    flat: bool = False  # `code` is all that may ever be executed of it, and each IN and OUT exits
+    # Where it executes IN and OUT when it runs bare, as in Counts.io; None: that is not known.
+    io: tuple[tuple[int, int], ...] | None = None
 
     @property
     def nibbles(self) -> tuple[int, ...]:

@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import Any, Sequence
 
 from common import CasitaError
-from engines import End, boot
 from engines.machine import Machine
-from .machine import Start, arguments, run
+from . import bochs
+from .machine import Start, run
 from .model import Test, TestResult, Verdict
 
 _SECONDS = 20.0
@@ -68,9 +68,9 @@ def choose(test: Test, seed: int) -> Case:
     return Case(cpu, lines)
 
 
-def arguments_of(test: Test, image: Path, seed: int) -> list[str]:
-    """QEMU's command line for it."""
-    return arguments(_start(test, image, choose(test, seed), None))
+def start_of(test: Test, image: Path, seed: int) -> Start:
+    """How QEMU is started for it."""
+    return _start(test, image, choose(test, seed), None)
 
 
 def _start(test: Test, image: Path, case: Case, plugin: Path | None) -> Start:
@@ -84,12 +84,11 @@ def run_tour(test: Test, image: Path, seed: int, plugin: Path, directory: Path) 
     limit, seconds = "", 0.0
     if test.engine == "bochs":
         machine = Machine(engine="bochs", model=case.cpu, mem=_MEM)
-        try:
-            outcome = boot(machine, image, "", [], directory, timeout=_BOCHS_SECONDS)
-        except CasitaError as error:
-            return _result(test, Verdict.FAIL, f"On {case.cpu}: {error}.", case, b"", 0.0)
-        serial, seconds = outcome.serial, outcome.seconds
-        limit = "time" if outcome.end is End.TIMEOUT else ""
+        outcome = bochs.run(machine, image, directory, _BOCHS_SECONDS)
+        serial, seconds, limit = outcome.serial, outcome.seconds, outcome.limit
+        if outcome.failure:
+            message = f"On {case.cpu}: Bochs failed: {outcome.failure}."
+            return _result(test, Verdict.FAIL, message, case, serial, seconds)
     else:
         seen = run(_start(test, image, case, plugin), directory, _SECONDS)
         serial, seconds, limit = seen.serial, seen.seconds, seen.limit

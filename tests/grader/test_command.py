@@ -99,6 +99,15 @@ class Command(unittest.TestCase):
         self.assertEqual((result["score"], result["seed"], result["verdict"]), (15, 5, "PASS"))
         self.assertEqual(list((self.root / "build" / "run").iterdir()), [])
 
+    def test_no_sandbox(self) -> None:
+        write(self.root, {"src/vcpu.c": SOLVED})
+        words = ("one", "--lab", "1", "--out", "result.json")
+        for more, expected in (((), "bwrap"), (("--no-sandbox",), "none")):
+            self.assertEqual(self.grade(*words, *more)[0], 0)
+            self.assertTrue(json.loads((self.root / "result.json").read_text())["sandbox"].startswith(expected))
+        status, said = self.grade("make", env={"CASITA_LAB": "1", "CASITA_NO_SANDBOX": "yes"})
+        self.assertEqual(status, 2, said)
+
     def test_from_make(self) -> None:
         write(self.root, {"src/vcpu.c": SOLVED})
         status, said = self.grade("make", env={"CASITA_LAB": "1", "CASITA_TEST": "exits"})

@@ -69,11 +69,11 @@ class Counts(unittest.TestCase):
     """count.c's file."""
 
     def test_last_line(self) -> None:
-        counts = evidence.parse_counts(b"run 1 1 5\nend exit 100 1 7 6 0 3\n")
-        self.assertEqual(counts, evidence.Counts("exit", 100, 1, 7, 6, 0, 3))
+        counts = evidence.parse_counts(b"run 1 1 5\nio 2000010 4\nend exit 100 1 7 6 0 3 2 5\n")
+        self.assertEqual(counts, evidence.Counts("exit", 100, 1, 7, 6, 0, 3, 2, 5, ((0x2000010, 4),)))
 
     def test_cut_off(self) -> None:
-        for text in (b"", b"run 1 1 5\n", b"run 1 1 5\nend exit 100 1 7 6 0 3", b"end exit 1 2\n"):
+        for text in (b"", b"run 1 1 5\n", b"run 1 1 5\nend exit 100 1 7 6 0 3 0 0", b"run 1 1 5\nend exit 100 1 7 6 0 3 0\n", b"end exit 1 2\n"):
             self.assertEqual(evidence.parse_counts(text).why, "", text)
 
 

@@ -65,7 +65,7 @@ class Gate(HouseCase):
 
     def test_no_patch(self) -> None:
         self.refuse(SOLVED.encode(), "there is no diff in it")
-        self.refuse(b"PK\x03\x04\0\0", "no text")
+        self.refuse(b"\x7fELF\0\0", "no text")
         self.refuse("diff --git".encode("utf-16"), "PowerShell")
         self.refuse(b"*** src/vcpu.c\n--- src/vcpu.c\n", "")
         self.refuse(b"5c5\n< a\n> b\n", "another kind")

@@ -102,6 +102,27 @@ class Judge(unittest.TestCase):
         self.fails("outside of any VM", seen(ALL, counts=replace(seen(ALL).counts, outside=1)))
         self.fails("VMRUNs", seen(ALL, counts=replace(seen(ALL).counts, entries=9)))
 
+    def test_foreign_code(self) -> None:
+        self.fails("not its own", seen(ALL, counts=replace(seen(ALL).counts, foreign=1)))
+
+    def test_a_copy(self) -> None:
+        self.fails("a copy of it", seen(ALL, counts=replace(seen(ALL).counts, strays=12)))
+        self.assertEqual(self.judge(seen(ALL, counts=replace(seen(ALL).counts, strays=2))).verdict, Verdict.PASS)
+
+    def test_the_way_from_out_to_out(self) -> None:
+        bare = tuple((LOW, 10 + 5 * n) for n in range(4))
+        guest = subject(flat=True, io=bare)
+        counts = replace(seen(ALL).counts, io=tuple((at, n + 7) for at, n in bare))
+        self.assertEqual(self.judge(seen(ALL, counts=counts), guest).verdict, Verdict.PASS)
+        shorter = replace(counts, io=(*bare[:3], (LOW, 24)))
+        self.fails("as it does bare", seen(ALL, counts=shorter), guest)
+        more = replace(counts, io=(*counts.io, (LOW, 99)))
+        self.fails("executed 5 IN and OUT, and 4 of them", seen(ALL, counts=more), guest)
+
+    def test_an_end_from_elsewhere(self) -> None:
+        guest = subject(end=HALT, last_code=HLT, flat=True)
+        self.fails("not come from its own", seen((*ALL[:3], Exit(HLT, 0, 0, LOW - 1)), code=1), guest)
+
     def test_a_restart_may_count_twice(self) -> None:
         exits = (Exit(0x400, 6, 0x5000, LOW), *ALL)
         counts = replace(seen(exits).counts, image=51)
@@ -120,7 +141,7 @@ class Judge(unittest.TestCase):
         self.fails("status 4", seen(ALL, code=9))
 
     def test_crash(self) -> None:
-        self.fails("QEMU itself died", seen(ALL, code=-11))
+        self.fails("QEMU itself died", seen(ALL, code=139, counts=Counts("")))
 
     def test_refused(self) -> None:
         self.fails("refused", seen((Exit(0xFFFFFFFF, 0, 0, LOW),)))

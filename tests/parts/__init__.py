@@ -3,5 +3,5 @@
 
 PARTS = [
     *("rules", "unit", "fuzz", "build", "stages", "compose", "guests", "linux", "input", "run"),
-    *("gdb", "bad-input", "handouts", "grader", "class", "slurm", "bank"),
+    *("gdb", "bad-input", "handouts", "grader", "attacks", "class", "slurm", "bank"),
 ]
