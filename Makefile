@@ -13,7 +13,7 @@ PYTHON := /usr/bin/python3
 # on. $(value) and a simple variable keep every $, quote and blank as it was typed, and nothing goes
 # to a sub-make by itself, where it would be expanded.
 RUN_VARIABLES := RUN GUEST KERNEL INITRD APPEND MEM CPU ENGINE PAGING ACCEL BOCHS_CPU EXITS DISK \
-		 TIMEOUT LAB PATCH TREE SEED TEST GDB OUT JOBS NO_SANDBOX BUNDLE NO_SANDBOX BUNDLE
+		 TIMEOUT LAB PATCH TREE SEED TEST GDB OUT JOBS NO_SANDBOX BUNDLE
 #{ staff
 RUN_VARIABLES += SINCE STAFF
 #}
