@@ -46,6 +46,7 @@ endif
 
 run: export CASITA_GDB :=
 gdb: export CASITA_GDB := 1
+gdb: setup-gdb
 run gdb: setup-run
 	@$(MAKE) -s --no-print-directory $(CHOICES) all
 	@$(PYTHON) grader/run.py
@@ -72,6 +73,9 @@ setup:
 
 setup-grade:
 	@grader/setup.sh grade
+
+setup-gdb:
+	@grader/setup.sh gdb
 
 setup-run:
 	@grader/setup.sh run $(if $(filter bochs,$(value ENGINE)),bochs)
@@ -137,7 +141,7 @@ help:
 #: Variables for grade: SEED=n JOBS=n OUT=result.json BUNDLE=all-of-it.tar, and GDB=1 with TEST=name: wait
 #:   for GDB; NO_SANDBOX=1: where no sandbox is to be had
 
-.PHONY: all casita guests run gdb grade setup-grade check defconfig menuconfig setup setup-run setup-check doctor docs \
+.PHONY: all casita guests run gdb setup-gdb grade setup-grade check defconfig menuconfig setup setup-run setup-check doctor docs \
 	clean help
 #{ staff
 .PHONY: check-slurm setup-slurm handout setup-handout

@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# setup.sh [run|bochs|grade|class|slurm|check|handout|docs|all]...: installs the Debian packages that are missing.
+# setup.sh [run|bochs|gdb|grade|class|slurm|check|handout|docs|all]...: installs the Debian packages that are missing.
 #
 #	run	what `make` and `make run` need
 #	bochs	what ENGINE=bochs needs on top
+#	gdb	what `make gdb` needs
 #	grade	what `make grade` needs
 #	class	what staff's `grader/grade class` needs
 #	slurm	a Slurm cluster on this machine, for its test
@@ -33,6 +34,7 @@ for set in "${@:-all}"; do
 	case $set in
 	run) packages="$packages $run" ;;
 	bochs) packages="$packages $bochs" ;;
+	gdb) packages="$packages $run gdb" ;;
 	grade) packages="$packages $grade" ;;
 	class) packages="$packages $class" ;;
 	slurm) packages="$packages $slurm" ;;
@@ -41,7 +43,7 @@ for set in "${@:-all}"; do
 	docs) packages="$packages $docs" ;;
 	all) packages="$packages $all" ;;
 	*)
-		echo "setup.sh: no such set: $set; there are run, bochs, grade, class, slurm, check, handout, docs and all" >&2
+		echo "setup.sh: no such set: $set; there are run, bochs, gdb, grade, class, slurm, check, handout, docs and all" >&2
 		exit 2
 		;;
 	esac

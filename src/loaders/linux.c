@@ -172,7 +172,7 @@ static int check_header(struct vm *vm, struct kernel *k)
 static int read_kernel(struct vm *vm, struct kernel *k)
 {
 	const struct linux_header *h = k->header;
-	u64 sectors = h->setup_sects ? h->setup_sects : DEFAULT_SETUP_SECTS;
+	u64 sectors;
 	int err;
 
 	if (!linux_probe(k->file))
@@ -180,6 +180,7 @@ static int read_kernel(struct vm *vm, struct kernel *k)
 	err = check_header(vm, k);
 	if (err)
 		return err;
+	sectors = h->setup_sects ? h->setup_sects : DEFAULT_SETUP_SECTS;
 	k->setup_size = (1 + sectors) * LINUX_SECTOR;
 	k->code_size = (u64)h->syssize * SYSSIZE_UNIT;
 	if (k->file->size < k->setup_size + k->code_size)

@@ -10,7 +10,8 @@ SEED ?= 1
 
 CC     = gcc
 CFLAGS = -std=gnu11 -Wall -Wextra -Wno-unused-parameter -Werror -g -O1 -fsanitize=address,undefined \
-	 -fno-sanitize-recover=all -I$(TOP)/src -I$(TOP)/tests/unit $(shell pkg-config --cflags check)
+	 -fno-sanitize-recover=all -DSTAGE=10 -DSOLVED=10 -DCONFIG_TIMER -DCONFIG_IRQ -DCONFIG_EMULATE -DCONFIG_WALK -DCONFIG_MMIO \
+	 -I$(TOP)/src -I$(TOP)/tests/unit $(shell pkg-config --cflags check)
 LIB    = $(addprefix $(TOP)/src/lib/,string.c print.c)
 LOADERS = $(addprefix $(TOP)/tests/unit/,fake_cpu.c images.c loading.c) \
 	  $(wildcard $(TOP)/src/loaders/*.c) $(TOP)/src/vmm/memory.c

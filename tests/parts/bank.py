@@ -11,12 +11,13 @@ from common import ROOT
 from staff.cut import lab_folders
 from .harness import Failure, Result, Test, expect, shell
 
+_BACKSTOP = 3600.0  # seconds: sixty submissions and more, on a machine that may be busy
 _ROW = re.compile(r"^  (\S+)\s.*\s(\d+|none)(?:/\d+)?\s{1,}\S")
 
 
 def _bank(lab: int) -> list[Result]:
     """A result a row of the matrix."""
-    run = shell(["grader/grade", "bank", "--lab", str(lab), "--jobs", "1"])
+    run = shell(["grader/grade", "bank", "--lab", str(lab), "--jobs", "1"], backstop=_BACKSTOP)
     faults = re.findall(r"^FAULT (\S+?):? (.*(?:\n    .*)*)", run.stdout, re.MULTILINE)
     rows = [row[1] for line in run.stdout.splitlines() if (row := _ROW.match(line))]
     wrong = list((ROOT / "solutions" / lab_folders()[lab].name / "wrong").glob("*.patch"))

@@ -9,6 +9,7 @@ from pathlib import Path
 import linux
 from .harness import Failure, Test, expect, scratch, shell
 
+_ROUNDS = 20_000  # of the fuzzers of loaders and configuration
 _RANDOM_STRINGS = 300_000
 # bzImage: Documentation/arch/x86/boot.rst in Linux
 _SETUP_SECTORS, _PAYLOAD_OFFSET, _PAYLOAD_LENGTH = 0x1F1, 0x248, 0x24C
@@ -44,6 +45,16 @@ def _vmlinux() -> Path:
     return path
 
 
+def _loaders() -> None:
+    words = ["make", "-s", "-C", "tests/fuzz", "-f", "loaders.mk", "run", f"ROUNDS={_ROUNDS}"]
+    result = shell(words)
+    expect(result.returncode == 0, "a damaged file, or a wrong word, was not refused", result.stdout)
+
+
 def tests() -> list[Test]:
-    """Both sources of bytes."""
-    return [Test("random", _random, weight=60), Test("kernel", _kernel, weight=60)]
+    """Both sources of bytes for the decoder; damaged files and words for loaders and configuration."""
+    return [
+        Test("random", _random, weight=60),
+        Test("kernel", _kernel, weight=60),
+        Test("loaders", _loaders, weight=10),
+    ]

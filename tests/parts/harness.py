@@ -88,6 +88,7 @@ def shell(
     cwd: Path = ROOT,
     env: Mapping[str, str] | None = None,
     stdin: bytes = b"",
+    backstop: float = BACKSTOP,
 ) -> subprocess.CompletedProcess[str]:
     """Run a program; what it says on stdout and stderr comes together, as `stdout`."""
     try:
@@ -104,7 +105,7 @@ def shell(
         raise Failure(f"{command[0]} is not installed; run `make setup`") from None
     track(process)
     try:
-        output, _ = process.communicate(stdin, timeout=BACKSTOP)
+        output, _ = process.communicate(stdin, timeout=backstop)
     except subprocess.TimeoutExpired:
         _kill_group(process)
         output, _ = process.communicate()

@@ -214,6 +214,11 @@ __attribute__((weak)) void host_timer_set(u64 when)
 	(void)when;
 }
 
+__attribute__((weak)) bool pages_take(hpa_t p, u64 bytes)
+{
+	return false;
+}
+
 __attribute__((weak)) hpa_t pages_alloc(u64 bytes, u64 align)
 {
 	return ptr_hpa(aligned_alloc(align, bytes));
