@@ -16,7 +16,7 @@ from typing import Callable, Mapping, Sequence
 
 from common import BUILD, ROOT
 
-BACKSTOP = 300.0
+BACKSTOP = 1200.0
 
 
 class Failure(Exception):
