@@ -25,7 +25,7 @@ from .generate import assemble, build_bare_loader, generate, run_tool, tool
 from .judge import judge
 from .machine import Seen, Start, arguments, run
 from .model import Lab, Test, TestResult, Verdict
-from .programs.asm import Guest
+from .programs.asm import HOLE, Guest
 from .subject import Subject, fill_in
 
 _BARE_SECONDS, _SECONDS = 30.0, 20.0  # backstops; a run takes less than one
@@ -100,10 +100,13 @@ def _program(
         code=code,
         answers=fill_in(guest.answers, nibbles, name),
         instructions=guest.instructions,
-        exact=True,
+        exact=guest.end != HOLE,
         end=guest.end,
         first_port=guest.first_port,
         last_code=guest.last_code,
+        touches=guest.touches,
+        holes=guest.holes,
+        sure_nibbles=guest.sure_nibbles,
     )
 
 
@@ -160,10 +163,11 @@ def _fixed(test: Test, elf: Path, folder: Path, plugin: Path) -> Subject:
 
 def _start(test: Test, image: Path, prepared: Prepared) -> Start:
     subjects = prepared.subjects[test.name]
+    shared = any("paging=none" in subject.words for subject in subjects)
     return Start(
         image=image,
         modules=[Module(subject.path, subject.words) for subject in subjects],
-        mem=_HOST_MEM + test.mem,
+        mem=_HOST_MEM + test.mem * (1 if shared else len(subjects)),
         model=test.cpu,
         plugin=prepared.plugin,
         low=min(subject.low for subject in subjects),

@@ -11,6 +11,7 @@
  *	0	version	-		1
  *	1	print	RBX: a byte	0; the byte goes to the VM's console
  *	2	exit	RBX: status	does not return; the VM stops with that status, 0-255
+ *	3	yield	-		0; the VM's turn ends, and the others have theirs
  *
  * Numbers that nobody knows give -ENOSYS. Only the guest's kernel may ask: elsewhere it is #UD, as
  * on a processor without the instruction.
