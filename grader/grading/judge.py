@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Sequence
 
 from . import paging
-from .evidence import PORT_EXIT, Exit, Trace
+from .evidence import NOWHERE, PORT_EXIT, Exit, Trace
 from .machine import Seen
 from .model import Test, Verdict
 from .programs.asm import ANY, HALT, HOLE, SHUTDOWN, STOPPED
@@ -33,6 +33,7 @@ _WHERE = re.compile(r"  (at|by) |casita: ")
 _LIMITS = {
     "exits": "it exited more often than the {exits} times that it may",
     "instructions": "the whole run took more than the {instructions} instructions that it may",
+    "ticks": "the whole run took more than the {instructions} ticks of the machine's clock that it may",
     "blocks": "so much code was executed for the first time that it must have run wild",
     "asleep": "the machine went to sleep (HLT), and there was nothing to wake it",
     "log": "there was so much output that the run was ended",
@@ -80,7 +81,7 @@ def judge(test: Test, subjects: Sequence[Subject], seen: Seen) -> Judgement:
 def _first_problem(test: Test, subjects: Sequence[Subject], seen: Seen) -> _Problem | None:
     exits = seen.trace.exits
     if seen.crashed:
-        died = f"QEMU itself died (signal {-(seen.code or 0)}) of what happened in it."
+        died = f"The emulator itself died (signal {-(seen.code or 0)}) of what happened in it."
         return _Problem(died, exits)
     if not seen.trace.runs:
         return _Problem("No guest was entered: there was no VMRUN." + _how_it_ended(seen), [])
@@ -91,7 +92,7 @@ def _first_problem(test: Test, subjects: Sequence[Subject], seen: Seen) -> _Prob
         if problem:
             who = f"{subject.name}: " if len(subjects) > 1 else ""
             return _Problem(who + problem.message, problem.exits)
-    if said := paging.turns_problem(test, seen.trace):
+    if said := paging.machine_problem(test, seen.trace):
         return _Problem(said, exits)
     return _machine_problem(subjects, seen)
 
@@ -100,7 +101,7 @@ def _shares(subjects: Sequence[Subject], trace: Trace) -> list[list[Exit]]:
     """Each guest's exits: by their addresses, or, if the guests have the same, by the VMCB."""
     if len(subjects) == 1:
         return [trace.exits]
-    if len({subject.low for subject in subjects}) == len(subjects):
+    if len({s.low for s in subjects}) == len(subjects) and all(e.rip != NOWHERE for e in trace.exits):
         return [
             [exit for exit in trace.exits if subject.low <= exit.rip < subject.high]
             for subject in subjects
@@ -221,6 +222,8 @@ def _machine_problem(subjects: Sequence[Subject], seen: Seen) -> _Problem | None
 
 def _count_problem(subjects: Sequence[Subject], seen: Seen) -> _Problem | None:
     counts, exits = seen.counts, seen.trace.exits
+    if seen.ticks is not None:
+        return None  # Bochs counts no instructions
     wanted = sum(subject.instructions for subject in subjects)
     most = wanted + seen.trace.restarts
     exact = all(subject.exact for subject in subjects)
@@ -273,17 +276,22 @@ def _serial(seen: Seen) -> str:
 
 def _evidence(subjects: Sequence[Subject], seen: Seen) -> dict[str, Any]:
     counts = seen.counts
-    return {
+    found = {
         "exits": len(seen.trace.exits),
+        "answers": sum(len(subject.answers) for subject in subjects),
+        "status": seen.status,
+        "limit": seen.limit,
+        **paging.numbers(seen.trace.exits),
+    }
+    if seen.ticks is not None:
+        return {**found, "entries": len(seen.trace.runs), "ticks": seen.ticks, "engine": "bochs"}
+    return {
+        **found,
         "entries": counts.entries,
         "instructions": counts.total,
         "guest_instructions": counts.guest,
         "image_instructions": counts.image,
         "image_instructions_bare": sum(subject.instructions for subject in subjects),
         "image_instructions_outside": counts.outside,
-        "answers": sum(len(subject.answers) for subject in subjects),
-        "status": seen.status,
         "blocks": counts.blocks,
-        **paging.numbers(seen.trace.exits),
-        "limit": seen.limit,
     }

@@ -84,8 +84,13 @@ def stopped_at_hole(subject: Subject, exits: Sequence[Exit], nibbles: int) -> bo
     return last.code in MEMORY and last.info2 >> _PAGE == place >> _PAGE
 
 
-def turns_problem(test: Test, trace: Trace) -> str:
-    """Did the VMs take turns?"""
+def machine_problem(test: Test, trace: Trace) -> str:
+    """What concerns all guests: was nested paging on, and did the VMs take turns?"""
+    nested = [run.nested for run in trace.runs]
+    if test.options.get("shadow") and True in nested:
+        return "The answers are right, but VMRUN had nested paging on: this is the lab on shadow paging."
+    if test.options.get("nested") and False in nested:
+        return "The answers are right, but VMRUN had nested paging off."
     wanted, order = test.options.get("turns", 0), [run.vmcb for run in trace.runs]
     found = sum(a != b for a, b in zip(order, order[1:]))
     if found >= wanted:

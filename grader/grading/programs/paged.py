@@ -132,6 +132,8 @@ class World:
         stack = self.sp
         asm(f"mov $stack_end, {stack}", "lgdt gdtr", "lidt idtr")
         asm(f"mov ${_TSS:#x}, %eax", "ltr %ax")
+        # Data segments that ring 3 may keep: IRET takes away what is ring 0's.
+        asm(f"mov ${_USER_DATA:#x}, %eax", "mov %eax, %ds", "mov %eax, %es")
         tables = [table for space in self._spaces for table in space.tables]
         self._clear(tables)
         self._poke(dict(self.memory.words))
