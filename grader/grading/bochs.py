@@ -38,8 +38,6 @@ _EVENT = re.compile(
     re.M,
 )
 _TICK = re.compile(rb"^(\d{11,})[a-z]\[", re.M)
-# What Bochs says, and does not do, of a VMCB that asks for what the processor has not got.
-_REFUSED = re.compile(rb"^\d{11,}[a-z]\[CPU0  \] (VMRUN[^\n\r]*(?:not supported|disabled)[^\n\r]*)$", re.M)
 
 
 def parse(log: bytes) -> Trace:
@@ -79,16 +77,16 @@ def ticks(log: bytes) -> int:
     return int(tail[-1]) - int(first[1]) if first and tail else 0
 
 
-def refusals(log: bytes) -> list[str]:
-    """What was asked for by a VMCB and is not there."""
-    return sorted({text.decode("ascii", "replace") for text in _REFUSED.findall(log)})
+def prepare(start: Start, directory: Path) -> list[str]:
+    """Write all that it needs into an empty directory; the command line, to be run there."""
+    machine = Machine(engine="bochs", mem=start.mem, model=start.model, extra=_DEBUG)
+    boot = Boot(machine, start.image, "", start.modules, directory)
+    return bochs.write_files(boot, f"mode=file, dev={_SERIAL}")
 
 
 def run(start: Start, directory: Path, seconds: float) -> Seen:
     """Run it to its end, or for so many seconds. `directory` is there and empty."""
-    machine = Machine(engine="bochs", mem=start.mem, model=start.model, extra=_DEBUG)
-    boot = Boot(machine, start.image, "", start.modules, directory)
-    words = bochs.write_files(boot, f"mode=file, dev={_SERIAL}")
+    words = prepare(start, directory)
     limits = contain.Limits(seconds=seconds, file_bytes=_LOG_BYTES)
     files = (directory / _STDOUT, directory / _STDERR)
     with ThreadPoolExecutor(max_workers=1) as pool:

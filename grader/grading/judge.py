@@ -81,7 +81,8 @@ def judge(test: Test, subjects: Sequence[Subject], seen: Seen) -> Judgement:
 def _first_problem(test: Test, subjects: Sequence[Subject], seen: Seen) -> _Problem | None:
     exits = seen.trace.exits
     if seen.crashed:
-        died = f"The emulator itself died (signal {-(seen.code or 0)}) of what happened in it."
+        engine = "QEMU" if seen.ticks is None else "Bochs"
+        died = f"{engine} itself died (signal {-(seen.code or 0)}) of what happened in it."
         return _Problem(died, exits)
     if not seen.trace.runs:
         return _Problem("No guest was entered: there was no VMRUN." + _how_it_ended(seen), [])

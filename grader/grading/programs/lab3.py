@@ -295,6 +295,9 @@ def unpaged(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
     return [world.finish()]
 
 
+_FACTOR, _ADDEND = 25173, 13849  # of random numbers with 16 bits
+
+
 def churn(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
     """A table is rewritten thousands of times, a page looked at each time; a checksum of it all."""
     world = World(rng, options.get("kind", "32"))
@@ -309,21 +312,22 @@ def churn(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
     world.begin()
     r = "r" if world.kind.long else "e"
     asm.data("\t.balign 4", "churned:", *(f"\t.long {frame | P | W:#x}" for frame in frames))
-    step, seed = rng.randrange(3, count, 2), rng.randrange(count)
-    # ESI: which frame; EDI: which page; ECX: how often; EBP: the sum.
+    seed = rng.getrandbits(16)
+    # ESI: a random number, whose upper six bits pick the frame; EDI: which page; EBP: the sum.
     asm(f"mov ${seed}, %esi", f"mov ${times}, %ecx", "xor %ebp, %ebp", "xor %edi, %edi")
     asm.load(world.bx[1:], gva)
     asm.text(f"{label}:")
-    asm(f"mov churned(,%{r}si,4), %eax", f"mov %eax, {base:#x}(,%{r}di,{size})",
-        f"mov %edi, %eax", "shl $12, %eax", f"add {world.bx}, %{r}ax" if r == "r" else "add %ebx, %eax",
+    asm(f"imul ${_FACTOR}, %esi, %esi", f"add ${_ADDEND}, %esi", "and $0xffff, %esi",
+        "mov %esi, %eax", "shr $10, %eax",
+        f"mov churned(,%{r}ax,4), %eax", f"mov %eax, {base:#x}(,%{r}di,{size})",
+        "mov %edi, %eax", "shl $12, %eax", f"add {world.bx}, {world.ax}",
         f"invlpg (%{r}ax)", f"add {offset:#x}(%{r}ax), %ebp", "rol $5, %ebp",
-        f"add ${step}, %esi", f"and ${count - 1}, %esi", "add $7, %edi", f"and ${count - 1}, %edi",
-        "dec %ecx", f"jnz {label}", times=times)  # fmt: skip
-    total, i, page = 0, seed, 0
+        "add $7, %edi", f"and ${count - 1}, %edi", "dec %ecx", f"jnz {label}", times=times)  # fmt: skip
+    total, number = 0, seed
     for _ in range(times):
-        total = total + memory.get(frames[i] + offset) & 0xFFFFFFFF
+        number = number * _FACTOR + _ADDEND & 0xFFFF
+        total = total + memory.get(frames[number >> 10] + offset) & 0xFFFFFFFF
         total = (total << 5 | total >> 27) & 0xFFFFFFFF
-        i, page = (i + step) % count, (page + 7) % count
     asm("mov %ebp, %eax")
     world.save(f"the sum over {times} changes of a table", total)
     return [world.finish(touches=())]
