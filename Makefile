@@ -116,13 +116,13 @@ help:
 #: make clean           remove build/
 #:
 #: Variables for run and gdb:
-#:   GUEST=name|file      a guest of guests/, or any Multiboot ELF file, instead of Linux
+#:   GUEST=name|file      a guest of guests/, or any Multiboot ELF file, instead of Linux; none: no VM
 #:   KERNEL= INITRD=      a Linux kernel and initramfs of your own
 #:   APPEND='words'       more words for the guest's kernel command line
 #:   MEM=256M             the guest's memory
 #:   CPU=amd|intel        whose virtualization to use
 #:   ENGINE=qemu|bochs    the machine beneath; BOCHS_CPU=model: a CPU model of Bochs
-#:   PAGING=nested|shadow how to virtualize memory
+#:   PAGING=nested|shadow|none  how to virtualize memory
 #:   EXITS=1              print the VM's exits when it stops
 #:   ACCEL=tcg|kvm        QEMU's accelerator
 #:   TIMEOUT=seconds      give up after so long

@@ -69,7 +69,7 @@ class Options:
         """Refuse what cannot be meant."""
         _one_of("ENGINE", self.engine, ("qemu", "bochs"))
         _one_of("CPU", self.cpu, ("amd", "intel"))
-        _one_of("PAGING", self.paging, ("nested", "shadow", "none"))
+        _one_of("PAGING", self.paging, ("nested", "shadow", "vtlb", "none"))
         _one_of("ACCEL", self.accel, ("tcg", "kvm"))
         _one_of("EXITS", self.exits, ("0", "1"))
         if self.timeout and not re.fullmatch(r"[1-9][0-9]*", self.timeout):
@@ -102,6 +102,8 @@ def _file(name: str, value: str) -> Path:
 
 def _modules(options: Options, scratch: Path) -> tuple[str, list[Module]]:
     """The VM's name, and the boot modules that describe it; see src/vmm/config.h."""
+    if options.guest == "none":
+        return "", []
     if options.guest:
         path = _guest_path(options.guest)
         default_mem, kernel_words, initrd, initrd_as = "guest", options.append, None, "module"
@@ -248,6 +250,8 @@ def main() -> int:
         return 1 if options.run else 0
     if outcome.end is End.TIMEOUT:
         raise CasitaError(f"the guest had not ended after TIMEOUT={options.timeout} seconds")
+    if not modules:
+        return 0  # Casita alone: it has said what it had to say
     status = _guest_status(name, outcome, commands=bool(options.run))
     if status is None:
         raise CasitaError("the guest did not run to its end; Casita's last lines say why")

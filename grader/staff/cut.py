@@ -192,7 +192,9 @@ def _write_readme(lab: int, directory: Path) -> None:
         with open(folder / "lab.toml", "rb") as file:
             name, title = folder.name, tomllib.load(file)["name"]
     text = (ROOT / _README).read_text()
-    for word, value in (("@LAB@", str(lab)), ("@FOLDER@", name), ("@NAME@", title)):
+    guest = "hello" if lab else "none"
+    words = {"@LAB@": str(lab), "@FOLDER@": name, "@NAME@": title, "@GUEST@": guest}
+    for word, value in words.items():
         text = text.replace(word, value)
     _write(directory / "README.md", text)
 

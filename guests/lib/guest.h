@@ -20,6 +20,7 @@ typedef uint8_t u8;
 typedef uint16_t u16;
 typedef uint32_t u32;
 typedef unsigned long long u64; /* in 32 and 64-bit guests alike, so that printf formats agree */
+typedef int32_t s32;
 typedef long long s64;
 
 /* As wide as a general register: 64 bits in 64-bit guests, 32 in the others. */

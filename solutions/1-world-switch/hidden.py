@@ -6,7 +6,8 @@ from __future__ import annotations
 import random
 from typing import Any, Mapping
 
-from grading.programs.asm import Asm, Guest, Program
+from grading.evidence import EXIT_IOIO
+from grading.programs.asm import ADDRESS, SECOND_ADDRESS, STOPPED, Asm, Guest, Program
 from grading.programs.lab1 import random_exit
 
 # FS_BASE, GS_BASE, KERNEL_GS_BASE; STAR, LSTAR, CSTAR, SFMASK; SYSENTER_CS, _ESP, _EIP
@@ -18,6 +19,32 @@ _LAPIC = 0xFEE00000
 _IRR = _LAPIC + 0x210  # vectors 0x20 to 0x3f, a bit each
 _TIMER_INITIAL, _TIMER_CURRENT = _LAPIC + 0x380, _LAPIC + 0x390
 _TIMER_BIT = 0x10  # Casita has its timer at vector 0x30
+
+# APM vol. 2 table 14-1
+_AFTER_RESET = {"dr6": 0xFFFF0FF0, "dr7": 0x400, "cr2": 0, "cr3": 0, "cr4": 0}
+
+# Instructions that exit, and the exit codes. What they would do if they did not, harms no test.
+_MSR = 0x7C
+_FORBIDDEN = {
+    "rdmsr-efer": (_MSR, "mov $0xc0000080, %ecx", "rdmsr"),
+    "rdmsr-177": (_MSR, "mov $0x177, %ecx", "rdmsr"),  # next to SYSENTER_EIP
+    "rdmsr-hsave": (_MSR, "mov $0xc0010117, %ecx", "rdmsr"),
+    "rdpmc": (0x6F, "xor %ecx, %ecx", "rdpmc"),
+    "wbinvd": (0x89, "wbinvd"),
+    "in": (EXIT_IOIO, "in $0x22, %al"),
+    "monitor": (0x8A, "mov %esp, %eax", "xor %ecx, %ecx", "xor %edx, %edx", "monitor"),
+    "mwait": (0x8B, "xor %eax, %eax", "xor %ecx, %ecx", "mwait"),
+}
+_FORBIDDEN_SVM = {
+    "vmrun": (0x80, "mov $0x2000000, %eax", "vmrun"),
+    "vmmcall": (0x81, "vmmcall"),
+    "vmload": (0x82, "mov $0x2000000, %eax", "vmload"),
+    "vmsave": (0x83, "mov $0x2300000, %eax", "vmsave"),
+    "stgi": (0x84, "stgi"),
+    "clgi": (0x85, "clgi"),
+    "skinit": (0x86, "skinit"),
+    "invlpga": (0x7A, "xor %eax, %eax", "xor %ecx, %ecx", "invlpga"),
+}
 
 
 def _msr_value(msr: int, rng: random.Random) -> int:
@@ -80,4 +107,47 @@ def interrupted(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
     return [asm.finish(bare=False)]
 
 
-PROGRAMS: dict[str, Program] = {"msrs": msrs, "interrupted": interrupted}
+def _stop_each(rng: random.Random, kinds: Mapping[str, tuple[Any, ...]]) -> list[Guest]:
+    """A VM for each instruction, which must stop it, in a random order."""
+    guests = []
+    for place, name in enumerate(rng.sample(sorted(kinds), len(kinds))):
+        code, *instructions = kinds[name]
+        asm = Asm(long=False, address=ADDRESS + place * (SECOND_ADDRESS - ADDRESS))
+        asm.load("ebx", asm.word(rng))
+        if code != EXIT_IOIO:  # the first exit of that kind must be the last of all
+            asm.answer(f"a word before {name}", "%ebx")
+        asm.text("\t.if BARE", "\txor %eax, %eax", "\tout %al, $0xf4", "\t.endif")
+        asm(*instructions)
+        guests.append(asm.finish(STOPPED, last_code=code))
+    return guests
+
+
+def forbidden(rng: random.Random, _options: Mapping[str, Any]) -> list[Guest]:
+    """What a guest may not do by itself, and a monitor of stage 1 cannot do for it."""
+    return _stop_each(rng, _FORBIDDEN)
+
+
+def forbidden_svm(rng: random.Random, _options: Mapping[str, Any]) -> list[Guest]:
+    """The instructions of SVM itself."""
+    return _stop_each(rng, _FORBIDDEN_SVM)
+
+
+def fresh(rng: random.Random, _options: Mapping[str, Any]) -> list[Guest]:
+    """What a guest finds in the registers that no loader sets; and that VMRUN keeps the host elsewhere."""
+    asm = Asm(long=False)
+    for register, expected in rng.sample(sorted(_AFTER_RESET.items()), len(_AFTER_RESET)):
+        asm(f"mov %{register}, %edi")
+        asm.save(register, "%edi", expected=expected)
+    for instruction in ("str", "sldt"):
+        asm(f"{instruction} %edi")
+        asm.save(instruction, "%edi", expected=0)
+    # Where VM_HSAVE_PA was never set, QEMU keeps the host's CR0 here. A guest of stage 1 sees that.
+    asm("mov 0x558, %edi", "and $0x80000001, %edi")
+    asm.save("CR0 of a host kept at address 0", "%edi", expected=0)
+    asm.answer_saved()
+    return [asm.finish(bare=False)]
+
+
+PROGRAMS: dict[str, Program] = {
+    program.__name__: program for program in (msrs, interrupted, forbidden, forbidden_svm, fresh)
+}

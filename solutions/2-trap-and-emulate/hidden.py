@@ -7,6 +7,7 @@ import random
 from typing import Any, Callable, Mapping
 
 from grading.programs.asm import SECOND_ADDRESS, Asm, Guest, Program
+from grading.programs.lab1 import halt
 from grading.programs.lab2 import _order, _Steps
 
 _HALF = 0xFFFFFFFF
@@ -190,8 +191,18 @@ def _efer(asm: Asm, name: str, flip: int, vector: int, changes: int = 0) -> None
     asm.answer_saved()
 
 
+def _stack_pointer(asm: Asm, rng: random.Random) -> None:
+    """ESP, which is not where the other general registers are, to and from control registers."""
+    value = rng.getrandbits(32)
+    asm("mov %esp, %esi", f"mov ${value:#x}, %esp", "mov %esp, %cr2", "mov %cr2, %ebx")
+    asm("mov %cr0, %ecx", "mov %cr0, %esp", "sub %esp, %ecx", "mov %esi, %esp")
+    asm.save("CR2 after MOV from ESP", "%ebx", expected=value)
+    asm.save("CR0 less ESP after MOV from CR0 to ESP", "%ecx", expected=0)
+    asm.answer_saved()
+
+
 def forbidden(rng: random.Random, _options: Mapping[str, Any]) -> list[Guest]:
-    """Values that CR0, CR4 and EFER must not have: #GP(0), and the register is as before."""
+    """Values that CR0, CR4 and EFER must not have: #GP(0), and the register is as before. And ESP in MOV CR."""
     asm = Asm(long=False)
     _load_tables(asm)
     reserved4 = rng.choice((12, 13, 14, 19, *range(24, 32)))
@@ -211,6 +222,8 @@ def forbidden(rng: random.Random, _options: Mapping[str, Any]) -> list[Guest]:
     rng.shuffle(cases)
     for case in cases:
         case()
+    _expect(asm, "RDPMC", "rdpmc", _GP)
+    _stack_pointer(asm, rng)
     # Paging on in long mode wants PAE. EFER.LMA must not be set by the attempt.
     _efer(asm, "EFER with LME", _LME, _NONE, _LME)
     _control(asm, "CR0 with PG, with EFER.LME and without CR4.PAE", "cr0", _PG, 0, _GP)
@@ -260,8 +273,8 @@ def _very_many(asm: Asm, rng: random.Random, port: int) -> None:
     asm("cld", f"mov ${port:#x}, %edx", f"mov ${value:#x}, %eax", "out %eax, %dx")
     asm("movb $0, room", f"movb $0, room + {count - 1}", f"movb $0x5a, room + {count}")
     asm(f"mov ${count}, %ecx", "mov $room, %edi")
-    _uncounted(asm, _string(1, write=False))
-    name = f"REP INS, 8 bits, {count} times"
+    _uncounted(asm, _string(1, write=False, prefix=0x64))  # FS is elsewhere, but INS takes no override
+    name = f"REP INS, 8 bits, with an FS prefix, {count} times"
     asm.save(f"ecx after {name}", "%ecx", expected=0)
     asm("sub $room, %edi")
     asm.save(f"edi after {name}", "%edi", expected=count)
@@ -277,13 +290,17 @@ def _over_the_end(asm: Asm, rng: random.Random, port: int, write: bool) -> None:
     size, index = rng.choice((1, 2, 4)), "esi" if write else "edi"
     done, more = rng.randrange(3, 20), rng.randrange(1, 20)
     start = _LIMIT + 1 - done * size
-    name = f"REP {'OUTS' if write else 'INS'}, {size * 8} bits, over a segment's end"
     at, behind = asm.new_label(), asm.new_label()
-    asm("cld", f"mov ${_WINDOW:#x}, %eax", "mov %eax, %fs", "mov %eax, %es")
+    # The window is in one segment register, and all others are flat: its low addresses are elsewhere there.
+    segment = rng.choice(("fs", "gs", "es")) if write else "es"
+    prefix = {"fs": 0x64, "gs": 0x65, "es": 0x26}[segment] if write else 0
+    asm("cld", f"mov ${_DATA:#x}, %eax", *(f"mov %eax, %{each}" for each in ("fs", "gs", "es")))
+    name = f"REP {'OUTS' if write else 'INS'}, {size * 8} bits, {segment.upper()}, over the segment's end"
+    asm(f"mov ${_WINDOW:#x}, %eax", f"mov %eax, %{segment}")
     asm(f"mov ${behind}, %ebp", f"mov ${port:#x}, %edx", f"mov ${start}, %{index}", f"mov ${done + more}, %ecx")
     # The handler's ECX is the saved EIP: keep the count elsewhere.
     asm.text(f"{at}:")
-    _uncounted(asm, _string(size, write, prefix=0x64 if write else 0))
+    _uncounted(asm, _string(size, write, prefix=prefix))
     asm.text("\tmov %ecx, %ebx", f"\tmov ${_NONE}, %eax", "\txor %edx, %edx", f"\tmov ${at}, %ecx", f"{behind}:")
     asm.count += 8  # the handler that keeps ECX
     asm.save(f"the vector, for {name}", "%eax", expected=_GP)
@@ -305,14 +322,33 @@ def string_ends(rng: random.Random, _options: Mapping[str, Any]) -> list[Guest]:
     handler = _place(asm, "stub_gp")
     asm(f"movl $({_CODE:#x} << 16 | (({handler}) & 0xffff)), idt + {8 * _GP}")
     asm(f"movl $(({handler}) & 0xffff0000 | 0x8e00), idt + {8 * _GP + 4}")
-    for _ in range(2):
+    for _ in range(3):
         for write in (False, True):
             _none_at_all(asm, rng, port, write, small=False)
             _none_at_all(asm, rng, port, write, small=True)
             _over_the_end(asm, rng, port, write)
+    asm(f"mov ${_WINDOW:#x}, %eax", "mov %eax, %fs")
     _very_many(asm, rng, port)
     asm.data("\t.balign 8", "window:", f"\t.fill {_LIMIT + 9}, 1, 0x33", "room:", f"\t.fill {_ROOM}, 1, 0x44")
     return [asm.finish(bare=False, words=f"io={port:#x}:0x0")]
+
+
+# ---- subleaves ---------------------------------------------------------------------------------------
+
+
+def subleaves(rng: random.Random, _options: Mapping[str, Any]) -> list[Guest]:
+    """CPUID leaves that ECX divides, as the bare machine has them. Not those of which a VM shows only a part."""
+    asm = Asm(long=False)
+    asked = [(0xD, 2), *((4, subleaf) for subleaf in range(5)), (7, 2 + rng.getrandbits(8))]
+    rng.shuffle(asked)
+    for leaf, subleaf in asked:
+        asm(f"mov ${leaf:#x}, %eax", f"mov ${subleaf:#x}, %ecx", "cpuid")
+        if leaf == 4:
+            asm("and $0x3fff, %eax")  # above: how many processors share it
+        for register in ("eax", "ebx", "ecx", "edx"):
+            asm.save(f"CPUID {leaf:#x}, ECX {subleaf}, {register}", f"%{register}")
+        asm.answer_saved()
+    return [asm.finish()]
 
 
 # ---- values in 64-bit code ---------------------------------------------------------------------------
@@ -335,7 +371,12 @@ def values64(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
     rng.shuffle(chosen)
     for step in chosen:
         step()
-    return [asm.finish(bare=False, words=words)]
+    # REX.B with another prefix behind it is void: RCX, not R9.
+    asm("xor %r9d, %r9d", ".byte 0x41, 0x66, 0x0f, 0x20, 0xc1", "mov %cr0, %rax", "sub %rax, %rcx")
+    asm.save("RCX less CR0 after MOV from CR0 with a void REX", "%rcx", expected=0)
+    asm.save("R9 after it", "%r9", expected=0)
+    asm.answer_saved()
+    return [asm.finish(bare=False, words=f"{words} trap=cr")]
 
 
 # ---- lengths in 64-bit code --------------------------------------------------------------------------
@@ -373,6 +414,84 @@ def lengths64(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
     return [asm.finish(bare=False, words=f"trap=cr msr={msr:#x}:0x0")]
 
 
+# ---- memory operands ---------------------------------------------------------------------------------
+
+
+def _random_form(asm: Asm, rng: random.Random) -> tuple[str | None, str | None]:
+    """Base and index, or None."""
+    names = list(asm.registers)
+    base = rng.choice([None, *names, *names])
+    index = rng.choice([None, *(name for name in names if name != names[4] and name != base)])
+    return base, index
+
+
+def _special_forms(asm: Asm) -> list[tuple[str | None, str | None]]:
+    """What ModRM and SIB have exceptions for: no base, rSP and R12, rBP and R13, no index, RIP."""
+    bases = [asm.registers[4], asm.registers[5], *(("r12", "r13") if asm.long else ())]
+    return [(None, None), (None, asm.registers[5]), *((base, None) for base in bases)]
+
+
+def _operand(asm: Asm, rng: random.Random, form: tuple[str | None, str | None]) -> tuple[str, dict[str, int]]:
+    """A random form of memory operand, and what its registers must hold, so that it means `target`: the index
+    as it is, the base with `target` added to it."""
+    base, index = form
+    scale = rng.choice((1, 2, 4, 8))
+    if asm.long and base is None and index is None:
+        return "target(%rip)", {}
+    limit = (1 << asm.bits) - 1
+    disp = rng.choice((0, rng.randrange(-128, 128), rng.getrandbits(30) - (1 << 29)))
+    value = rng.getrandbits(20) if base is None else asm.word(rng)
+    registers = {index: value} if index else {}
+    offset = value * scale if index else 0
+    inside = f"{f'%{base}' if base else ''}" + (f", %{index}, {scale}" if index else "")
+    if base is None:
+        return (f"target - {offset:#x}({inside})" if index else "target"), registers
+    # With a displacement of four bytes though one would do, now and then; rBP, and R13, always want one.
+    wide = "{disp32} " if rng.random() < 0.3 else ""
+    registers[base] = -(offset + disp) & limit
+    return f"{wide}{disp}({inside})", registers
+
+
+def _one_operand(asm: Asm, rng: random.Random, number: int, form: tuple[str | None, str | None]) -> None:
+    stack = asm.registers[4]
+    text, registers = _operand(asm, rng, form)
+    wide, brace, text = text.rpartition("} ")
+    name = f"case {number}: SMSW to {text}"
+    size = "q" if asm.long else "l"
+    asm(f"mov{size} $0x77777777, target", f"mov{size} $0x77777777, target - 8", f"mov %{stack}, old_stack")
+    for register, value in registers.items():
+        asm.load(register, value)
+        if f"(%{register}" in text:
+            asm(f"add target_address, %{register}")
+    asm(wide + brace + "smsw " + text)
+    asm(f"mov old_stack, %{stack}")
+    asm.save(f"the stack pointer's difference after {name}", f"%{stack}")
+    asm("mov target, %eax", "mov target - 8, %ebx", "mov target + 2, %ecx")
+    for register, what in (("eax", "memory"), ("ebx", "memory before it"), ("ecx", "memory behind it")):
+        asm.save(f"{what} after {name}", f"%{asm.registers[0][0] if asm.long else 'e'}{register[1:]}")
+    asm.answer_saved()
+
+
+def _operands(asm: Asm, rng: random.Random, count: int) -> Asm:
+    stack = asm.registers[4]
+    asm(f"mov $stack, %{stack}")
+    forms = _special_forms(asm) + [_random_form(asm, rng) for _ in range(count)]
+    rng.shuffle(forms)
+    for number, form in enumerate(forms, 1):
+        _one_operand(asm, rng, number, form)
+    asm.data("\t.balign 8", "\t.quad 0", "target:", "\t.quad 0, 0", "target_address:", "\t.long target, 0")
+    asm.data("old_stack:", "\t.quad 0", "\t.fill 512, 1, 0", "stack:")
+    return asm
+
+
+def operands(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
+    """SMSW to memory, in all forms that an operand can have: where it went, and where the next one began."""
+    count = options.get("cases", 18)
+    first = _operands(Asm(long=False), rng, count)
+    second = _operands(Asm(long=True, address=SECOND_ADDRESS), rng, count)
+    return [first.finish(words="trap=cr"), second.finish(words="trap=cr")]
+
+
 # ---- RFLAGS.RF ---------------------------------------------------------------------------------------
 
 
@@ -405,5 +524,5 @@ def resume(rng: random.Random, _options: Mapping[str, Any]) -> list[Guest]:
 
 PROGRAMS: dict[str, Program] = {
     program.__name__: program
-    for program in (hypercalls, forbidden, string_ends, values64, lengths64, resume)
+    for program in (hypercalls, forbidden, string_ends, subleaves, values64, lengths64, operands, resume, halt)
 }

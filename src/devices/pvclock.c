@@ -130,6 +130,7 @@ static int write_wall_clock(struct pvclock *pv, u64 gpa)
 	w->seconds = start / NS_PER_SECOND;
 	w->nanoseconds = start % NS_PER_SECOND;
 	end_change(&w->version);
+	vcpu_ram_written(pv->vm, GPA(gpa));
 	pv->wall_clock_msr = gpa;
 	return 0;
 }
@@ -155,6 +156,7 @@ static int write_system_time(struct pvclock *pv, struct vcpu *vcpu, u64 value)
 	s->tsc_shift = pv->shift;
 	s->flags = FLAG_TSC_STABLE;
 	end_change(&s->version);
+	vcpu_ram_written(pv->vm, GPA(value));
 	return 0;
 }
 

@@ -14,6 +14,22 @@
 #ifndef LIB_LAB_H
 #define LIB_LAB_H
 
+#ifdef __ASSEMBLY__
+/* clang-format off */
+#define LAB(lab, exercise, what)           \
+	.pushsection .rodata;              \
+	9001: .asciz exercise;             \
+	9002: .asciz what;                 \
+	9003: .asciz __FILE__;             \
+	.popsection;                       \
+	mov $lab, %edi;                    \
+	mov $9001b, %esi;                  \
+	mov $9002b, %edx;                  \
+	mov $9003b, %ecx;                  \
+	mov $__LINE__, %r8d;               \
+	call lab_missing
+/* clang-format on */
+#else
 #include "lib/types.h"
 
 /** LAB() - stop here, and say which exercise comes next and where its hole is. */
@@ -24,5 +40,6 @@ _Noreturn void lab_missing(int lab, const char *exercise, const char *what, cons
 
 /* Whether lab_missing() has spoken: its trap needs no further report. */
 extern bool lab_stopped;
+#endif
 
 #endif

@@ -14,6 +14,7 @@
  *	registers.c	guest registers in the control block
  *	inject.c	exceptions for the guest, and stepping over an instruction
  *	irq.c		external interrupts for the guest
+ *	nested.c	the nested tables' root
  *	asid.c		cached translations, and when they must go
  *	permission.c	I/O and MSR permission maps
  *	check.c		which rule a refused control block broke
@@ -66,7 +67,7 @@ static int svm_enable(void)
 #endif
 }
 
-static void svm_flush(struct vcpu *vcpu)
+void svm_flush(struct vcpu *vcpu)
 {
 	svm_asid_renew(svm_of(vcpu));
 }
@@ -74,15 +75,6 @@ static void svm_flush(struct vcpu *vcpu)
 static bool svm_has_nested_paging(void)
 {
 	return svm_features.nested_paging;
-}
-
-static void svm_set_nested_root(struct vcpu *vcpu, hpa_t root)
-{
-	struct vmcb *vmcb = vmcb_of(vcpu);
-
-	vmcb->ncr3 = root.a;
-	vmcb->np_control = root.a ? SVM_NP_ENABLE : 0;
-	svm_flush(vcpu);
 }
 
 static void svm_set_tsc_offset(struct vcpu *vcpu, u64 offset)
@@ -104,10 +96,14 @@ static int check(struct vcpu *vcpu)
 
 bool svm_first_check(struct vcpu *vcpu)
 {
-	svm_of(vcpu)->checked = true;
-	svm_asid_prepare(svm_of(vcpu));
-	if (!check(vcpu))
+	struct svm_vcpu *s = svm_of(vcpu);
+
+	s->checked = true;
+	svm_asid_prepare(s); /* the check wants one */
+	if (!check(vcpu)) {
+		svm_asid_renew(s); /* and the flush that may come with one is for the entry */
 		return true;
+	}
 	vm_fail(vcpu->vm, -EINVAL, "its VMCB breaks the rules above, so VMRUN would refuse it");
 	vm_stop(vcpu->vm, VM_FAILED);
 	return false;
@@ -152,7 +148,9 @@ static const struct cpu_ops svm_ops = {
 	.irq_shadow = svm_irq_shadow,
 #endif
 	.flush = svm_flush,
+#if STAGE >= 4
 	.set_nested_root = svm_set_nested_root,
+#endif
 	.set_paging = svm_set_paging,
 	.intercept = svm_intercept,
 	.pass_msr = svm_pass_msr,

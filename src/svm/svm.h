@@ -69,13 +69,15 @@ void svm_decode_exit(struct vcpu *vcpu, const struct vmcb *vmcb, struct exit *ex
 /** svm_decode_event() - an event in the format of EVENTINJ and EXITINTINFO. */
 void svm_decode_event(u64 word, struct event *event);
 
-/* The table's operations that are in inject.c and irq.c; vmm/cpu_ops.h has the contracts. */
+/* The table's operations that are in other files; vmm/cpu_ops.h has the contracts. */
 int svm_advance(struct vcpu *vcpu, u64 next_rip);
 int svm_inject(struct vcpu *vcpu, const struct event *event);
 void svm_take_back(struct vcpu *vcpu, struct event *event);
 void svm_offer_irq(struct vcpu *vcpu, int vector);
 bool svm_irq_taken(struct vcpu *vcpu);
 bool svm_irq_shadow(struct vcpu *vcpu);
+void svm_flush(struct vcpu *vcpu);
+void svm_set_nested_root(struct vcpu *vcpu, hpa_t root);
 
 int svm_vm_create(struct vm *vm);
 void svm_vm_destroy(struct vm *vm);

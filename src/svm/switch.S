@@ -20,6 +20,7 @@
  * back with the guest's values in them, as far as the caller is concerned destroyed: it calls through
  * world_switch() in run.c, which tells the compiler so. That way nothing is saved that nobody needs.
  */
+#include "lib/lab.h"
 
 #define VMCB_RAX 0x5f8
 
@@ -99,7 +100,7 @@ svm_switch:				/* rdi = gpr[], rsi = vmcb, rdx = host_vmcb */
 	 *
 	 * Handout: lab 1, "The world switch". APM vol. 2 §15.5, §15.17.
 	 */
-	ud2
+	LAB(1, "1.5", "change the worlds")
 #endif
 	.size svm_switch, . - svm_switch
 

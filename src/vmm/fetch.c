@@ -13,7 +13,6 @@
 #include "lib/lab.h"
 #include "lib/string.h"
 #include "vmm/inject.h"
-#include "vmm/paging_ops.h"
 #include "vmm/vcpu.h"
 
 /* The linear address of an instruction: 64-bit code has no CS base (APM vol. 2 §4.5.3). */
@@ -166,12 +165,6 @@ int vcpu_skip(struct vcpu *vcpu, const struct exit *exit)
 	 */
 	LAB(2, "2.3", "step over the instruction that exited");
 #endif
-}
-
-void vcpu_ram_written(struct vm *vm, gpa_t gpa)
-{
-	if (vm->paging && vm->paging->ram_written)
-		vm->paging->ram_written(vm, gpa);
 }
 
 /* The part of an access that lies in one page: how long it is, and where. */

@@ -12,6 +12,9 @@
  *	1	print	RBX: a byte	0; the byte goes to the VM's console
  *	2	exit	RBX: status	does not return; the VM stops with that status, 0-255
  *	3	yield	-		0; the VM's turn ends, and the others have theirs
+ *	4	dirty log  RBX: 1 or 0	0; begins or ends to note which pages of RAM are written
+ *	5	dirty	RBX: address	bit n: the nth page from there was written since it was asked
+ *					about last, 32 pages
  *
  * Numbers that nobody knows give -ENOSYS. Only the guest's kernel may ask: elsewhere it is #UD, as
  * on a processor without the instruction.

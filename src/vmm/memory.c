@@ -244,3 +244,10 @@ void paging_registers_written(struct vcpu *vcpu, bool translation)
 	else if (translation)
 		cpu->flush(vcpu);
 }
+
+void vcpu_ram_written(struct vm *vm, gpa_t gpa)
+{
+	vm_dirty_note(vm, gpa);
+	if (vm->paging && vm->paging->ram_written)
+		vm->paging->ram_written(vm, gpa);
+}

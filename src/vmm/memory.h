@@ -43,6 +43,7 @@ struct memory {
 	struct mem_block blocks[MEM_BLOCKS];
 	unsigned block_count;
 	u64 ram_size; /* bytes, all RAM regions together */
+	u64 *dirty;   /* bit n: page n was written; NULL: nobody wants to know (dirty.c) */
 };
 
 /**
@@ -88,5 +89,32 @@ int memory_create(struct vm *vm, u64 size);
 
 /** memory_destroy() - give a VM's RAM back, scrubbed. */
 void memory_destroy(struct vm *vm);
+
+/** vcpu_ram_written() - tell the paging mode that guest RAM is about to be written in the guest's
+ * place: there may be page tables in it. Within one page. */
+void vcpu_ram_written(struct vm *vm, gpa_t gpa);
+
+#ifdef CONFIG_DIRTY_LOG
+/**
+ * vm_dirty_begin() - begin to note which pages of RAM are written.
+ * Return: 0, -EBUSY if that is going on already, -ENOSYS if the paging mode cannot, -ENOMEM.
+ */
+int vm_dirty_begin(struct vm *vm);
+/** vm_dirty_end() - no longer. */
+void vm_dirty_end(struct vm *vm);
+/** vm_dirty_note() - the page that holds @gpa is being written. */
+void vm_dirty_note(struct vm *vm, gpa_t gpa);
+/** vm_dirty_take() - has that page been written since it was asked about last? */
+bool vm_dirty_take(struct vm *vm, gpa_t gpa);
+#else
+static inline void vm_dirty_end(struct vm *vm)
+{
+	(void)vm;
+}
+static inline void vm_dirty_note(struct vm *vm, gpa_t gpa)
+{
+	(void)vm, (void)gpa;
+}
+#endif
 
 #endif

@@ -32,6 +32,11 @@ struct paging_ops {
 	 * -ENOENT, there is no RAM at that address (MMIO or a hole); another errno stops the VM.
 	 */
 	int (*fault)(struct vcpu *vcpu, const struct exit *exit);
+	/*
+	 * Make RAM in a range read-only for the guest, or writable again; a write is to be told to
+	 * vm_dirty_note(), and allowed. NULL: this mode cannot. Return: 0 or -ENOMEM.
+	 */
+	int (*protect)(struct vm *vm, gpa_t start, u64 size, bool read_only);
 
 	/*
 	 * The rest is for a mode that keeps translations in software; NULL where the processor sees

@@ -117,10 +117,6 @@ int vcpu_operand(struct vcpu *vcpu, const struct insn *insn, void *buffer, u64 s
 /** vcpu_operand_address() - the linear address of an instruction's memory operand. */
 gva_t vcpu_operand_address(struct vcpu *vcpu, const struct insn *insn);
 
-/** vcpu_ram_written() - tell the paging mode that guest RAM is about to be written in the guest's
- * place: there may be page tables in it. Within one page. */
-void vcpu_ram_written(struct vm *vm, gpa_t gpa);
-
 /** vcpu_wrap() - an instruction pointer as the code's size keeps it: IP wraps at 64 KiB. */
 u64 vcpu_wrap(u64 rip, enum code_size code);
 

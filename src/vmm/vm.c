@@ -191,6 +191,7 @@ int vm_create(const struct vm_config *config, struct vm **out)
 
 void vm_destroy(struct vm *vm)
 {
+	vm_dirty_end(vm);
 	trace_destroy(vm);
 	if (vm->vcpu)
 		vcpu_destroy(vm);

@@ -13,6 +13,14 @@
 #include "vmm/console.h"
 #include "vmm/timer.h"
 
+/* Devices have no use for a processor, but what raises their lines does; fake_cpu.c has a better one. */
+__attribute__((weak)) const struct cpu_ops *cpu;
+__attribute__((weak)) bool pages_take(hpa_t p, u64 bytes)
+{
+	(void)p, (void)bytes;
+	return false;
+}
+
 #define TIMER_LIMIT 1000000 /* timers that one fake_run() may expire: more is a storm */
 
 /* ---- the machine ------------------------------------------------------------------------ */
