@@ -15,7 +15,7 @@ from grading.evidence import NOWHERE, Exit, Run, Trace
 from grading.judge import judge
 from grading.model import Verdict
 from grading.programs.asm import HOLE
-from grading.programs.tables import (
+from grading.programs.lab3_tables import (
     FETCH, KINDS, NX, PRESENT, RSVD, USER, WRITE, A, D, G, Memory, Modes, P, PS, Space, U, W, walk,
 )  # fmt: skip
 

@@ -12,8 +12,8 @@ from typing import Any, Mapping
 from .asm import Guest, Program
 from .lab3_cache import churn, spaces
 from .lab3_rights import faults, rights, supervisor
-from .neighbours import isolation, two
-from .paged import A, D, G, P, U, W, World, random_offset
+from .lab3_neighbours import isolation, two
+from .lab3_world import A, D, G, P, U, W, World, random_offset
 
 
 def walk(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:

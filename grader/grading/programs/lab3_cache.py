@@ -7,7 +7,7 @@ import random
 from typing import Any, Mapping
 
 from .asm import Guest
-from .paged import PAGE, P, W, World, random_offset
+from .lab3_world import PAGE, P, W, World, random_offset
 
 _FACTOR, _ADDEND = 25173, 13849  # of random numbers with 16 bits
 

@@ -7,8 +7,8 @@ import random
 from typing import Any, Mapping
 
 from .asm import Guest
-from .paged import NX, PAGE, P, U, W, World, random_offset
-from .tables import HIGH_BITS
+from .lab3_world import NX, PAGE, P, U, W, World, random_offset
+from .lab3_tables import HIGH_BITS
 
 
 def _bits_of(rng: random.Random, kind: str) -> int:

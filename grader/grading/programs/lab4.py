@@ -9,7 +9,7 @@ from typing import Any, Mapping
 
 from . import lab3
 from .asm import Guest, Program
-from .paged import LARGE, LARGE_END, PAGE, P, W, World
+from .lab3_world import LARGE, LARGE_END, PAGE, P, W, World
 
 
 def sweep(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The control registers of a guest with paging, as its code and the model of it (tables.py) have them."""
+"""The control registers of a guest with paging, as its code and the model of it (lab3_tables.py) have them."""
 
 from __future__ import annotations
 
 from .asm import Asm
-from .tables import Kind, Modes, Space
+from .lab3_tables import Kind, Modes, Space
 
 _CR0_WP, _CR0_PG = 1 << 16, 1 << 31
 _CR4_PSE, _CR4_PAE, _CR4_PGE, _CR4_SMEP, _CR4_SMAP = 1 << 4, 1 << 5, 1 << 7, 1 << 20, 1 << 21

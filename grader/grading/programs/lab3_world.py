@@ -9,7 +9,7 @@
     return [world.finish()]
 
 The guest keeps its own image and its frames mapped one to one, so it can change its tables, and puts
-pages at addresses far away. Whatever it does is done to a model as well (tables.py), which says
+pages at addresses far away. Whatever it does is done to a model as well (lab3_tables.py), which says
 what is expected.
 
     0x2000000-0x23fffff	the image: code, GDT, IDT, TSS, a stack
@@ -23,9 +23,9 @@ import random
 from typing import Any, Sequence
 
 from .asm import ADDRESS, Guest
-from .descriptors import TSS, USER_CODE, USER_DATA, handlers, tables
-from .processor import Processor
-from .tables import (
+from .lab3_descriptors import TSS, USER_CODE, USER_DATA, handlers, tables
+from .lab3_processor import Processor
+from .lab3_tables import (
     D, KINDS, NX, PAGE, PRESENT, RSVD, A, G, Memory, Modes, P, PS, Space, U, W, walk,
 )  # fmt: skip
 
