@@ -13,7 +13,7 @@ from .asm import Guest, Program
 from .lab3_cache import churn, spaces
 from .lab3_rights import faults, rights, supervisor
 from .lab3_neighbours import isolation, two
-from .lab3_world import A, D, G, P, U, W, World, random_offset
+from .lab3_world import PAGE, A, D, G, P, PS, U, W, World, random_offset
 
 
 def walk(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
@@ -72,6 +72,14 @@ def tlb(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
     offset = random_offset(rng)
     for frame in frames:
         world.fill(frame, [offset])
+    # A large page is one translation, wherever it is looked at.
+    large = world.far(1)[0] & -world.kind.page(2)
+    first, second = world.large_frame(), world.large_frame()
+    places = sorted(rng.sample(range(0, world.kind.page(2), PAGE), 4))
+    for frame in (first, second):
+        world.fill(frame, places)
+    for space in spaces:
+        space.map(large, first, P | W, level=2)
     for space in spaces:
         for gva in gvas:
             glob = G if gva in gvas[:2] and space is world.space else 0
@@ -129,6 +137,14 @@ def tlb(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
         world.look(at, A | D, f"accessed and dirty of {gva:#x} after a read")
         world.write(gva + offset, rng.getrandbits(32))
         world.look(at, A | D, f"accessed and dirty of {gva:#x} after a second write")
+    for place in places:
+        what = f"{large + place:#x} in a large page"
+        world.read(large + place, what, touch=place == places[0])
+    world.store(world.space.entry(large, 2), second | P | W | PS, size)
+    world.invlpg(large + places[1])
+    for place in places:
+        what = f"{large + place:#x} after INVLPG somewhere in its large page"
+        world.read(large + place, what, touch=False)
     # Global pages.
     world.switch(spaces[0])
     world.toggle_global()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The control registers of a guest with paging, as its code and the model of it (lab3_tables.py) have them."""
+"""The control registers of a guest with paging, as its code has them, and its model (lab3_tables.py)."""
 
 from __future__ import annotations
 

@@ -53,7 +53,6 @@ class World(Processor):
         self._spaces: list[Space] = []
         self._units: set[int] = set()
         self._user_page = 0
-        self._saved = 0
         self._touched: set[int] = set()
         self.space = self.new_space()
 
