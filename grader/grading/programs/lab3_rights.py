@@ -124,4 +124,11 @@ def supervisor(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
     world.attempt("read", pages[0], "read in ring 0 of a user's page, SMAP=1")
     world.attempt("fetch", pages[0], "fetch in ring 3", user=True)
     world.attempt("read", pages[0], "read in ring 3", user=True)
+    # What the supervisor may write for CR0.WP is clear, he still may not execute.
+    world.set_supervisor(True, False)
+    world.set_wp(False)
+    write = pages[1] & -PAGE | (pages[1] + 64) % PAGE
+    world.attempt("write", write, "write in ring 0 of a user's read-only page, WP=0")
+    world.attempt("fetch", pages[1], "fetch in ring 0 of the same page, SMEP=1")
+    world.attempt("fetch", pages[1], "fetch in ring 3 of the same page", user=True)
     return [world.finish(touches=())]
