@@ -58,6 +58,9 @@ def walk(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
         level = 2 if alias == frame else 1
         at = world.space.entry(gva, level)
         world.look(at, A | D, f"accessed and dirty of {gva:#x}")
+        if level == 1:
+            table = world.space.entry(gva, 2)
+            world.look(table, A, f"accessed, of the table for {gva:#x}")
     return [world.finish()]
 
 
