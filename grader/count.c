@@ -218,13 +218,17 @@ static bool is_io(const uint8_t *opcode)
 	return (*opcode & 0xf4) == 0xe4; /* e4 to e7, ec to ef */
 }
 
-/* Is it something else than what is to stand there? Where nothing is known to stand, anything may. */
+/*
+ * Is it something else than what is to stand there? Where nothing is known to stand, anything may; where
+ * several guests do, each at the same addresses of its own, it is what one of them has.
+ */
 static bool is_foreign(uint64_t address, const uint8_t *start, size_t size)
 {
 	for (const struct code *c = codes; c < codes + code_count; c++)
-		if (address >= c->at && address < c->at + c->size)
-			return size > c->at + c->size - address ||
-			       memcmp(c->bytes + (address - c->at), start, size);
+		if (address >= c->at && address < c->at + c->size &&
+		    size <= c->at + c->size - address &&
+		    !memcmp(c->bytes + (address - c->at), start, size))
+			return false;
 	return code_count;
 }
 

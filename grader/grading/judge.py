@@ -18,17 +18,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Sequence
 
-from .evidence import PORT_EXIT, Exit
+from . import counted, paging
+from .evidence import NOWHERE, PORT_EXIT, Exit, Trace
 from .machine import Seen
 from .model import Test, Verdict
-from .programs.asm import ANY, HALT, SHUTDOWN, STOPPED
+from .programs.asm import ANY, HALT, HOLE, SHUTDOWN, STOPPED
 from .subject import Subject
 from .telling import last_exits, last_words
 
-_STRAYS = 12  # instructions of the guest elsewhere: by chance there may be one or two
 _LIMITS = {
     "exits": "it exited more often than the {exits} times that it may",
     "instructions": "the whole run took more than the {instructions} instructions that it may",
+    "ticks": "the whole run took more than the {instructions} ticks of the machine's clock that it may",
     "blocks": "so much code was executed for the first time that it must have run wild",
     "asleep": "the machine went to sleep (HLT), and there was nothing to wake it",
     "vmruns": "there were more places with a VMRUN than any monitor needs",
@@ -60,7 +61,7 @@ class _Problem:
 
 def judge(test: Test, subjects: Sequence[Subject], seen: Seen) -> Judgement:
     """Judge one run."""
-    problem = _first_problem(subjects, seen)
+    problem = _first_problem(test, subjects, seen)
     wants_first_exit_only = all(subject.end == ANY for subject in subjects)
     if seen.limit and not wants_first_exit_only:
         said = _LIMITS[seen.limit].format(exits=test.exits, instructions=test.instructions)
@@ -74,24 +75,34 @@ def judge(test: Test, subjects: Sequence[Subject], seen: Seen) -> Judgement:
     return Judgement(Verdict.FAIL, message, _evidence(subjects, seen), last_exits(problem.exits))
 
 
-def _first_problem(subjects: Sequence[Subject], seen: Seen) -> _Problem | None:
+def _first_problem(test: Test, subjects: Sequence[Subject], seen: Seen) -> _Problem | None:
     exits = seen.trace.exits
     if seen.crashed:
-        died = f"QEMU itself died (signal {(seen.code or 0) - 128}) of what happened in it."
+        engine = "QEMU" if seen.ticks is None else "Bochs"
+        died = f"{engine} itself died (signal {(seen.code or 0) - 128}) of what happened in it."
         return _Problem(died, exits)
     if not seen.trace.runs:
         return _Problem("No guest was entered: there was no VMRUN." + _how_it_ended(seen), [])
-    for subject in subjects:
-        own = exits if len(subjects) == 1 else _exits_of(subject, exits)
+    for subject, own in zip(subjects, _shares(subjects, seen.trace)):
         problem = _problem_of(subject, own, seen, alone=len(subjects) == 1)
+        if problem is None and (said := paging.problem(test, subject, own)):
+            problem = _Problem(*said)
         if problem:
             who = f"{subject.name}: " if len(subjects) > 1 else ""
             return _Problem(who + problem.message, problem.exits)
+    if message := paging.machine_problem(test, seen.trace):
+        return _Problem(message, exits)
     return _machine_problem(subjects, seen)
 
 
-def _exits_of(subject: Subject, exits: Sequence[Exit]) -> list[Exit]:
-    return [exit for exit in exits if subject.low <= exit.rip < subject.high]
+def _shares(subjects: Sequence[Subject], trace: Trace) -> list[list[Exit]]:
+    """Each guest's exits: by their addresses, or, if the guests have the same, by the VMCB."""
+    if len(subjects) == 1:
+        return [trace.exits]
+    if len({s.low for s in subjects}) == len(subjects) and all(e.rip != NOWHERE for e in trace.exits):
+        return [[event for event in trace.exits if subject.has(event)] for subject in subjects]
+    own = [trace.of(vmcb).exits for vmcb in trace.vmcbs]
+    return own + [[] for _ in subjects[len(own) :]]
 
 
 def _problem_of(
@@ -140,7 +151,7 @@ def _answer_problem(subject: Subject, exits: Sequence[Exit]) -> _Problem | None:
             return _Problem(message, until)
         if said[number] != wanted[number]:
             return _Problem(_difference(subject, said, number), until)
-    if len(said) < len(wanted):
+    if len(said) < len(wanted) and not paging.stopped_at_hole(subject, exits, len(said)):
         return _Problem(_difference(subject, said, len(said)), exits)
     return None
 
@@ -168,7 +179,9 @@ def _end_problem(
     subject: Subject, exits: Sequence[Exit], seen: Seen, alone: bool
 ) -> _Problem | None:
     last = exits[-1]
-    if subject.end == "exit":
+    if subject.end == HOLE and last.code in paging.MEMORY:
+        return None  # stopped where it may be
+    if subject.end in ("exit", HOLE):
         ends = [i for i, event in enumerate(exits) if event.is_out and event.port == PORT_EXIT]
         if not ends:
             inside = alone and seen.trace.runs[-1].exit is None
@@ -181,7 +194,7 @@ def _end_problem(
             return _Problem(f"{_ENDS[subject.end]}, but no such exit was seen.", exits)
         codes = [event.code for event in exits]
         end = exits[codes.index(subject.last_code or 0)]
-        if subject.flat and not subject.low <= end.rip < subject.high:
+        if subject.flat and end.rip != NOWHERE and not subject.has(end):
             message = f"The exit that should end the guest ({end}) did not come from its own code."
             return _Problem(message, exits[: codes.index(end.code) + 1])
         after = exits[codes.index(subject.last_code or 0) + 1 :]
@@ -203,58 +216,8 @@ def _machine_problem(subjects: Sequence[Subject], seen: Seen) -> _Problem | None
     if seen.status != 0 and all(subject.end == "exit" for subject in subjects):
         message = f"All answers are right, but Casita ended with status {seen.status}."
         return _Problem(message, exits)
-    return _count_problem(subjects, seen)
-
-
-def _count_problem(subjects: Sequence[Subject], seen: Seen) -> _Problem | None:
-    counts, exits = seen.counts, seen.trace.exits
-    wanted = sum(subject.instructions for subject in subjects)
-    most = wanted + seen.trace.restarts
-    exact = all(subject.exact for subject in subjects)
-    if counts.entries != len(seen.trace.runs):
-        message = f"There were {counts.entries} VMRUNs, and QEMU's log has {len(seen.trace.runs)}."
-        return _Problem(message, exits)
-    if counts.outside:
-        message = f"{counts.outside} instructions of the guest were executed outside of any VM."
-        return _Problem(message, exits)
-    if (exact and not wanted <= counts.image <= most) or counts.image < wanted // 2:
-        message = (
-            f"The answers are right, but the guest executed {counts.image} instructions; "
-            f"without Casita it executes {wanted}. Were some skipped, or executed twice?"
-        )
-        return _Problem(message, exits)
-    return _path_problem(subjects, seen)
-
-
-def _path_problem(subjects: Sequence[Subject], seen: Seen) -> _Problem | None:
-    """Did each guest really go its way, from one IN or OUT to the next?"""
-    counts, exits = seen.counts, seen.trace.exits
-    if counts.foreign:
-        message = f"{counts.foreign} instructions were executed in the guest's place that are not its own."
-        return _Problem(message, exits)
-    if counts.strays >= _STRAYS:
-        return _Problem("The guest's code was executed at other addresses as well: a copy of it.", exits)
-    for subject in subjects:
-        if not subject.flat:
-            continue
-        who = f"{subject.name}: " if len(subjects) > 1 else ""
-        here = [event for event in counts.io if subject.low <= event[0] < subject.high]
-        own = [event for event in _exits_of(subject, exits) if event.is_io and not event.is_string]
-        if [event.rip for event in own] != [address for address, _ in here]:
-            message = (
-                f"{who}The guest executed {len(here)} IN and OUT, and {len(own)} of them made it exit. "
-                "Each should: which ports does its permission map let through to the machine?"
-            )
-            return _Problem(message, exits)
-        if subject.io is not None and not seen.trace.restarts and _steps(here) != _steps(subject.io):
-            message = f"{who}The answers are right, but the guest did not come to its OUTs as it does bare."
-            return _Problem(message, exits)
-    return None
-
-
-def _steps(io: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Addresses, and the instructions from each to the next."""
-    return [(at, count - before) for (at, count), (_, before) in zip(io, [*io[:1], *io])]
+    message = counted.problem(subjects, seen) if seen.ticks is None else ""  # Bochs does not count
+    return _Problem(message, exits) if message else None
 
 
 def _how_it_ended(seen: Seen) -> str:
@@ -267,16 +230,22 @@ def _how_it_ended(seen: Seen) -> str:
 
 def _evidence(subjects: Sequence[Subject], seen: Seen) -> dict[str, Any]:
     counts = seen.counts
-    return {
+    found = {
         "exits": len(seen.trace.exits),
+        "answers": sum(len(subject.answers) for subject in subjects),
+        "status": seen.status,
+        "limit": seen.limit,
+        **paging.numbers(seen.trace.exits),
+    }
+    if seen.ticks is not None:
+        return {**found, "entries": len(seen.trace.runs), "ticks": seen.ticks, "engine": "bochs"}
+    return {
+        **found,
         "entries": counts.entries,
         "instructions": counts.total,
         "guest_instructions": counts.guest,
         "image_instructions": counts.image,
         "image_instructions_bare": sum(subject.instructions for subject in subjects),
         "image_instructions_outside": counts.outside,
-        "answers": sum(len(subject.answers) for subject in subjects),
-        "status": seen.status,
         "blocks": counts.blocks,
-        "limit": seen.limit,
     }

@@ -19,16 +19,16 @@ from typing import Sequence
 
 from common import ROOT, CasitaError
 from engines.machine import Module
-from . import guests, tour
+from . import bochs, guests, tour
 from .evidence import parse_bare, read
 from .generate import assemble, build_bare_loader, generate, run_tool, tool
 from .judge import judge
 from .machine import Seen, Start, arguments, hand_over, run
 from .model import Lab, Test, TestResult, Verdict
-from .programs.asm import Guest
+from .programs.asm import HOLE, Guest
 from .subject import Subject, fill_in
 
-_BARE_SECONDS, _SECONDS = 30.0, 20.0  # backstops; a run takes less than one
+_BARE_SECONDS, _SECONDS, _BOCHS_SECONDS = 30.0, 20.0, 40.0  # backstops; a run takes a second
 _BARE_INSTRUCTIONS = 400_000_000
 _HOST_MEM = 128  # MiB for Casita, beside the guests' memory
 # Without memory virtualization, and with several guests, each has what lies before the next.
@@ -101,18 +101,21 @@ def _program(
         code=code,
         answers=fill_in(guest.answers, nibbles, name),
         instructions=guest.instructions,
-        exact=True,
+        exact=guest.end != HOLE,
         end=guest.end,
         first_port=guest.first_port,
         last_code=guest.last_code,
         flat=True,
         io=io,
+        touches=guest.touches,
+        holes=guest.holes,
+        sure_nibbles=guest.sure_nibbles,
     )
 
 
 def _run_program_bare(
     guest: Guest, name: str, folder: Path, plugin: Path
-) -> tuple[tuple[int, ...], tuple[tuple[int, int], ...]]:
+) -> tuple[tuple[int, ...], tuple[tuple[int, int], ...] | None]:
     """What it answers, and where it executes IN and OUT: without what it only does to end bare."""
     kernel, module = folder / f"{name}-bare.elf", folder / f"{name}-bare.bin"
     build_bare_loader(guest, kernel)
@@ -123,8 +126,10 @@ def _run_program_bare(
     if "BARE" not in guest.source and seen.counts.outside != guest.instructions:
         found, said = seen.counts.outside, guest.instructions
         raise CasitaError(f"program {name} executes {found} instructions bare, and says {said}")
-    io = seen.counts.io[:-1] if "BARE" in guest.source else seen.counts.io
-    return parse_bare(seen.log).nibbles, io
+    nibbles = parse_bare(seen.log).nibbles
+    if ".if !BARE" in guest.source:
+        return nibbles, None  # it goes another way under Casita: it yields
+    return nibbles, seen.counts.io[:-1] if "BARE" in guest.source else seen.counts.io
 
 
 def _bare(start: Start, name: str, folder: Path) -> Seen:
@@ -167,10 +172,11 @@ def _fixed(test: Test, elf: Path, folder: Path, plugin: Path) -> Subject:
 
 def _start(test: Test, image: Path, prepared: Prepared) -> Start:
     subjects = prepared.subjects[test.name]
+    shared = any("paging=none" in subject.words for subject in subjects)
     return Start(
         image=image,
         modules=[Module(subject.path, subject.words) for subject in subjects],
-        mem=_HOST_MEM + test.mem,
+        mem=_HOST_MEM + test.mem * (1 if shared else len(subjects)),
         model=test.cpu,
         plugin=prepared.plugin,
         low=min(subject.low for subject in subjects),
@@ -185,9 +191,11 @@ def run_test(test: Test, image: Path, prepared: Prepared, directory: Path) -> Te
     """Run one test on an image (stripped). `directory` is there, empty, and for this run alone."""
     if test.kind == "tour":
         return tour.run_tour(test, image, prepared.seed, prepared.plugin, directory)
-    if test.engine != "qemu":
-        raise CasitaError(f"test {test.name}: only tours run in {test.engine} so far")
-    seen = run(_start(test, image, prepared), directory, _SECONDS)
+    start = _start(test, image, prepared)
+    if test.engine == "bochs":
+        seen = bochs.run(start, directory, _BOCHS_SECONDS)
+    else:
+        seen = run(start, directory, _SECONDS)
     found = judge(test, prepared.subjects[test.name], seen)
     return TestResult(
         test=test,
@@ -206,5 +214,7 @@ def commands(test: Test, image: Path, prepared: Prepared, directory: Path) -> di
         start = tour.start_of(test, image, prepared.seed)
     else:
         start = _start(test, image, prepared)
+        if test.engine == "bochs":
+            return {"bochs": bochs.prepare(start, directory)}
     hand_over(start, directory)
     return {"qemu": arguments(start), "gdb": arguments(start, gdb=True)}

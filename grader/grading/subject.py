@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common import CasitaError
+from .evidence import Exit
 from .programs.asm import Answer
 
 # OUT with any prefixes, and its forms with an immediate port (APM vol. 3 OUT, §1.2)
@@ -35,6 +36,9 @@ class Subject:
     flat: bool = False  # `code` is all that may ever be executed of it, and each IN and OUT exits
     # Where it executes IN and OUT when it runs bare, as in Counts.io; None: that is not known.
     io: tuple[tuple[int, int], ...] | None = None
+    touches: tuple[int, ...] = ()  # as in programs.asm.Guest
+    holes: tuple[int, ...] | None = ()
+    sure_nibbles: int | None = None
 
     @property
     def nibbles(self) -> tuple[int, ...]:
@@ -55,6 +59,10 @@ class Subject:
             first += answer.nibbles
         return None
 
+    def has(self, event: Exit) -> bool:
+        """Did it come from this image?"""
+        return self.low <= event.rip < self.high
+
     def has_out_at(self, address: int) -> bool:
         """Does an OUT stand there?"""
         return self.low <= address < self.high and bool(_OUT.match(self.code, address - self.low))
@@ -71,6 +79,9 @@ def fill_in(answers: tuple[Answer, ...], nibbles: tuple[int, ...], who: str) -> 
             if len(said) < answer.nibbles:
                 raise CasitaError(f"{who} did not answer {answer.name} when it ran bare")
             expected = int("".join(f"{nibble:x}" for nibble in said), 16)
+        elif said and said != tuple(expected >> 4 * i & 15 for i in reversed(range(answer.nibbles))):
+            heard = "".join(f"{nibble:x}" for nibble in said)
+            raise CasitaError(f"{who}, {answer.name}: bare it is {heard}, not {expected:x}")
         filled.append(Answer(answer.name, answer.nibbles, expected))
     if nibbles and at != len(nibbles):
         raise CasitaError(f"{who} answered {len(nibbles)} nibbles when it ran bare, not {at}")

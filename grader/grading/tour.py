@@ -84,7 +84,7 @@ def run_tour(test: Test, image: Path, seed: int, plugin: Path, directory: Path) 
     limit, seconds = "", 0.0
     if test.engine == "bochs":
         machine = Machine(engine="bochs", model=case.cpu, mem=_MEM)
-        outcome = bochs.run(machine, image, directory, _BOCHS_SECONDS)
+        outcome = bochs.boot(machine, image, directory, _BOCHS_SECONDS)
         serial, seconds, limit = outcome.serial, outcome.seconds, outcome.limit
         if outcome.failure:
             message = f"On {case.cpu}: Bochs failed: {outcome.failure}."
