@@ -9,6 +9,7 @@ from typing import Any, Mapping
 
 from . import lab3
 from .asm import Guest, Program
+from .lab4_watched import dirty, give_back
 from .paged import LARGE, LARGE_END, World
 
 
@@ -46,4 +47,4 @@ def sweep(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
     return [world.finish()]
 
 
-PROGRAMS: dict[str, Program] = {**lab3.PROGRAMS, "sweep": sweep}
+PROGRAMS: dict[str, Program] = {**lab3.PROGRAMS, "sweep": sweep, "dirty": dirty, "give-back": give_back}
