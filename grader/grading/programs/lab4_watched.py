@@ -90,6 +90,11 @@ def _may_fault(world: World, first: int, base: int) -> tuple[int, ...]:
     return (first, *own, *(table for space in world._spaces for table in space.tables))
 
 
+def _begin_log(world: World) -> None:
+    call(world, CALL_LOG, 1)
+    world.save("to begin the log", 0)
+
+
 def dirty(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
     """Pages are written, in all sorts of ways; which ones the monitor has noted, is asked."""
     world, base, offset = _begin(rng, options.get("kind", "64"), options)
@@ -100,11 +105,10 @@ def dirty(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
 
     _word(world, at(rng.randrange(PAGES)), rng.getrandbits(32))
     _ask(world, base, set(), "before the log began")
-    call(world, CALL_LOG, 1)
-    world.save("to begin the log", 0)
+    _begin_log(world)
     _ask(world, base, set(), "before a write")
     first = rng.choice(everyone)
-    for turn in range(1, options.get("turns", 5) + 1):
+    for turn in range(1, options.get("rounds", 5) + 1):
         some = [first] if turn == 1 else rng.sample(everyone, rng.randrange(3, 12))
         for page in some:
             for _ in range(rng.randrange(1, 3)):
@@ -155,15 +159,20 @@ def give_back(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
         page = (border - base) // PAGE + {"first": 0, "last": -1}.get(way, rng.choice((-3, 2, 4)))
         there = [each for each in range(PAGES) if each != page]
         hole = base + page * PAGE
-        if options.get("log"):
-            call(world, CALL_LOG, 1)
-            world.save("to begin the log", 0)
+        log = options.get("log", "")
+        if log == "before":
+            _begin_log(world)
         _sum(world, base, offset, range(PAGES), "all pages, before one is given back")
         call(world, CALL_GIVE_BACK, hole)
         world.save(f"to give back {hole:#x}", 0)
         _sum(world, base, offset, there, "the other pages")
-        for each in rng.sample(there, 8):
+        if log == "after":
+            _begin_log(world)
+        written = rng.sample(there, 8)
+        for each in written:
             _word(world, base + each * PAGE + offset, rng.getrandbits(32))
+        if log:
+            _ask(world, base, set(written), "with a hole among them")
         for each in (page - 1, page + 1):
             if each in there:
                 world.asm(f"mov {base + each * PAGE + (PAGE - 4 if each < page else 0):#x}, %eax")
@@ -178,7 +187,7 @@ def give_back(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
         world.asm(f"mov {hole + offset:#x}, %eax")
         world.save(f"{hole + offset:#x}, where it has no memory any more", 0xFFFFFFFF)
         holes = (hole + offset,)
-        if options.get("log"):
+        if log:
             holes = _may_fault(world, hole + offset, base)
         guests.append(world.finish(end=HOLE, bare=False, touches=(), holes=holes, sure_nibbles=before))
     return guests
