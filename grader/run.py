@@ -69,7 +69,7 @@ class Options:
         """Refuse what cannot be meant."""
         _one_of("ENGINE", self.engine, ("qemu", "bochs"))
         _one_of("CPU", self.cpu, ("amd", "intel"))
-        _one_of("PAGING", self.paging, ("nested", "shadow", "none"))
+        _one_of("PAGING", self.paging, ("nested", "shadow", "vtlb", "none"))
         _one_of("ACCEL", self.accel, ("tcg", "kvm"))
         _one_of("EXITS", self.exits, ("0", "1"))
         if self.timeout and not re.fullmatch(r"[1-9][0-9]*", self.timeout):

@@ -60,6 +60,8 @@ def _untouched(subject: Subject, exits: Sequence[Exit]) -> Said | None:
 
 
 def _not_a_hole(subject: Subject, exits: Sequence[Exit]) -> Said | None:
+    if subject.holes is None:
+        return None
     holes = {gpa >> _PAGE for gpa in subject.holes}
     seen = set()
     for index, event in enumerate(exits):
@@ -76,7 +78,7 @@ def _not_a_hole(subject: Subject, exits: Sequence[Exit]) -> Said | None:
 
 def stopped_at_hole(subject: Subject, exits: Sequence[Exit], nibbles: int) -> bool:
     """Was the guest stopped where it touched memory that it has not got, and no earlier?"""
-    if subject.end != HOLE or nibbles != subject.sure_nibbles:
+    if subject.end != HOLE or not subject.holes or nibbles != subject.sure_nibbles:
         return False
     last, place = exits[-1], subject.holes[0]
     if last.code == EXIT_PF:

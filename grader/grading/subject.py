@@ -33,7 +33,7 @@ class Subject:
     first_port: int | None = None
     last_code: int | None = None
     touches: tuple[int, ...] = ()  # as in programs.asm.Guest
-    holes: tuple[int, ...] = ()
+    holes: tuple[int, ...] | None = ()
     sure_nibbles: int | None = None
 
     @property

@@ -8,7 +8,7 @@ from typing import Any, Mapping
 
 from grading.programs.asm import ADDRESS, Guest, Program
 from grading.programs.lab4_watched import CALL_DIRTY, CALL_LOG, call
-from grading.programs.paged import PAGE, P, W, World
+from grading.programs.lab3_world import PAGE, P, W, World
 
 _IMAGE_PAGES = 64
 _BEFORE = 5  # pages before the one that is asked about

@@ -42,6 +42,18 @@ static inline u64 rdtsc(void)
 	return (u64)hi << 32 | lo;
 }
 
+/** words_equal() - how many of the first @n 64-bit words of @a and @b are equal, from the start on. */
+static inline u64 words_equal(const u64 *a, const u64 *b, u64 n)
+{
+	u64 left = n;
+	bool same = true;
+
+	if (!n)
+		return 0;
+	__asm__ volatile("repe cmpsq" : "+c"(left), "+S"(a), "+D"(b), "=@ccz"(same) : : "memory");
+	return n - left - !same;
+}
+
 #define CPU_IN_OUT(suffix, type)                                                  \
 	static inline type in##suffix(u16 port)                                   \
 	{                                                                         \

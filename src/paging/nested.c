@@ -290,7 +290,7 @@ static bool nested_present(const char **why)
 
 static const struct paging_ops nested_ops = {
 	.name = "nested",
-	.rank = 2,
+	.rank = 3,
 	.present = nested_present,
 	.vm_create = nested_vm_create,
 	.vm_destroy = nested_vm_destroy,

@@ -31,23 +31,9 @@
  *	shadow_pages.c		the pool of shadow pages; keeping them true when the guest writes
  *	shadow_chains.c		who points to what
  *
- * In what mode does the guest really run? Shadow tables have 64-bit entries, four levels for a guest
- * in long mode and PAE's three for all others; and there always are some, even if the guest has
- * paging off or is in real mode (APM vol. 2 §15.19, paged real mode). So
- *
- *			the guest sees		the processor has
- *	CR0.PG		its own			1
- *	CR0.WP		its own			1: our read-only pages hold for supervisors, too
- *	CR0.CD, NW	its own			0: memory is coherent whatever it thinks
- *	CR4.PAE		its own			1
- *	CR4.SMEP, SMAP	its own			its own, but 0 while it has paging off
- *	EFER.NXE	its own			1
- *	EFER.LME, LMA	its own			both 1 in long mode, otherwise 0: they may be set
- *						while the guest's paging is off
- *	CR3		its own			our root
- *
- * and whatever differs is intercepted. Global pages are not: none of ours is global, and forgetting
- * more than one must is always allowed. Nor is there anything to know of memory types.
+ * In what mode the guest really runs is told in real_regs.c. Global pages are not ours: none of our
+ * entries is global, and forgetting more than one must is always allowed. Nor is there anything to know
+ * of memory types.
  *
  *	1. a #PF
  *	2. registers
@@ -55,6 +41,7 @@
  */
 #include "host/host.h"
 #include "lib/errno.h"
+#include "paging/real_regs.h"
 #include "paging/shadow.h"
 #include "vmm/paging_ops.h"
 
@@ -117,15 +104,23 @@ static int reflect(struct vcpu *vcpu, gva_t gva, const struct way *way, u32 erro
 /*
  * The translation was there, and good enough for the walker. Either the processor had an older one,
  * or it knows something that cannot be seen from outside: a system access by a program that is a
- * supervisor's, for which RFLAGS.AC does not open what SMAP has closed.
+ * supervisor's, for which RFLAGS.AC does not open what SMAP has closed. But that nothing is there it
+ * can only think if it looks elsewhere: QEMU has no intercept of task switches, which load CR3.
  */
-static __slow int try_harder(struct vcpu *vcpu, const struct walk_regs *regs, gva_t gva, u32 access)
+static __slow int try_harder(struct vcpu *vcpu, const struct walk_regs *regs, gva_t gva, u32 access,
+			     u32 error)
 {
 	struct way way = {.vm = vcpu->vm};
 	struct walk_mem mem = {.entry = note_entry, .opaque = &way};
 	struct walk walk;
 
-	if (walk_guest(regs, &mem, gva, access | WALK_SYSTEM, &walk) == -EFAULT)
+	if (!(error & PF_PRESENT) || error & PF_RSVD)
+		return vm_fail(
+			vcpu->vm, -EIO,
+			"the processor does not use the page tables that it was given: it has "
+			"switched tasks, which loads CR3, and did not exit for it");
+	if (!(error & PF_USER) &&
+	    walk_guest(regs, &mem, gva, access | WALK_SYSTEM, &walk) == -EFAULT)
 		return reflect(vcpu, gva, &way, walk.error);
 	cpu->flush(vcpu);
 	return 0;
@@ -150,6 +145,7 @@ static int shadow_page_fault(struct vcpu *vcpu, const struct exit *exit, gpa_t *
 	u32 access;
 	struct walk_regs regs;
 	struct walk walk;
+	bool changed;
 	int err;
 
 	cpu->get_walk(vcpu, &regs);
@@ -166,12 +162,12 @@ static int shadow_page_fault(struct vcpu *vcpu, const struct exit *exit, gpa_t *
 		return 0; /* another CPU changed them meanwhile: let it come again */
 	*gpa = walk.gpa;
 	if (!vm_ptr(vcpu->vm, walk.gpa, 1))
-		return -ENOENT; /* 3 */
-	if (access & WALK_WRITE)
-		shadow_write(s, walk.gpa.a >> PAGE_SHIFT); /* 4 */
-	if (!shadow_fill(s, gva, &walk, &way, access & WALK_WRITE,
-			 exit->exception.error & PF_USER)) /* 5 */
-		return try_harder(vcpu, &regs, gva, access);
+		return -ENOENT;							    /* 3 */
+	changed = access & WALK_WRITE && shadow_write(s, walk.gpa.a >> PAGE_SHIFT); /* 4 */
+	changed |= shadow_fill(s, gva, &walk, &way, access & WALK_WRITE,
+			       exit->exception.error & PF_USER); /* 5 */
+	if (!changed)
+		return try_harder(vcpu, &regs, gva, access, exit->exception.error);
 	if (exit->exception.error & PF_PRESENT)
 		s->stale = true; /* it has seen the entry as it was before */
 	flush_stale(vcpu);	 /* 6 */
@@ -233,6 +229,7 @@ static void load_pointers(struct shadow *s, const struct walk_regs *regs)
 static void load_root(struct shadow *s, const struct walk_regs *regs)
 {
 	u64 table = regs->cr3 & PTE_ADDR;
+	page_no root;
 
 	if (s->mode.tables != MODE_LONG) {
 		load_pointers(s, regs);
@@ -241,43 +238,9 @@ static void load_root(struct shadow *s, const struct walk_regs *regs)
 	s->root = NO_PAGE; /* the old one may go */
 	if (!vm_ptr(s->vm, GPA(table), PAGE_SIZE))
 		return;
-	s->root = shadow_get(s, table >> PAGE_SHIFT, role_make(4, 0, RIGHTS_ALL));
-	shadow_sync(s, s->root, 1);
-}
-
-/* Read what differs from what the guest must see, and only that. */
-static void intercept_reads(struct vcpu *vcpu, const struct walk_regs *regs,
-			    const struct paging_regs *real)
-{
-	struct shadow *s = shadow_of(vcpu);
-	bool wanted[] = {regs->cr0 != real->cr0, regs->cr4 != real->cr4};
-	static const enum intercept reads[] = {INTERCEPT_CR0_READ, INTERCEPT_CR4_READ};
-
-	for (unsigned i = 0; i < ARRAY_SIZE(wanted); i++) {
-		wanted[i] |= vcpu->vm->config->trap_cr;
-		if (s->reads[i] != wanted[i])
-			cpu->intercept(vcpu, reads[i], wanted[i]);
-		s->reads[i] = wanted[i];
-	}
-}
-
-static void set_real_registers(struct vcpu *vcpu, const struct walk_regs *regs)
-{
-	const struct shadow *s = shadow_of(vcpu);
-	const u64 *root = s->root ? s->pages[s->root].table : s->nothing;
-	struct paging_regs real = {
-		.cr0 = (regs->cr0 & ~(CR0_CD | CR0_NW)) | CR0_PG | CR0_WP,
-		.cr3 = ptr_hpa(root).a,
-		.cr4 = regs->cr4 | CR4_PAE,
-		.efer = (regs->efer & ~(EFER_LME | EFER_LMA)) | EFER_NXE,
-	};
-
-	if (s->mode.tables == MODE_NONE)
-		real.cr4 &= ~(CR4_SMEP | CR4_SMAP);
-	if (s->mode.tables == MODE_LONG)
-		real.efer |= EFER_LME | EFER_LMA;
-	cpu->set_paging(vcpu, &real);
-	intercept_reads(vcpu, regs, &real);
+	root = shadow_get(s, table >> PAGE_SHIFT, role_make(4, 0, RIGHTS_ALL));
+	shadow_use(s, root);
+	s->root = root;
 }
 
 /*
@@ -297,7 +260,7 @@ static void shadow_registers_written(struct vcpu *vcpu)
 	s->mode = mode;
 	s->odd = odd_bits(&mode, regs.phys_bits);
 	load_root(s, &regs);
-	set_real_registers(vcpu, &regs);
+	real_registers(vcpu, &regs, s->root ? s->pages[s->root].table : s->nothing);
 	s->stale = true;
 	flush_stale(vcpu);
 }
@@ -340,16 +303,7 @@ static void shadow_vm_destroy(struct vm *vm)
 /* The registers are set when the guest's first state is known: shadow_registers_written(). */
 static int shadow_vcpu_create(struct vcpu *vcpu)
 {
-	static const enum intercept needed[] = {
-		INTERCEPT_CR0_WRITE, INTERCEPT_CR3_WRITE, INTERCEPT_CR3_READ,
-		INTERCEPT_CR4_WRITE, INTERCEPT_INVLPG,	  INTERCEPT_EXCEPTION + VEC_PF,
-	};
-	struct paging_regs nothing = {.cr0 = CR0_PG | CR0_ET};
-
-	for (unsigned i = 0; i < ARRAY_SIZE(needed); i++)
-		cpu->intercept(vcpu, needed[i], true);
-	shadow_of(vcpu)->reads[0] = shadow_of(vcpu)->reads[1] = vcpu->vm->config->trap_cr;
-	cpu->set_paging(vcpu, &nothing);
+	real_registers_begin(vcpu);
 	return 0;
 }
 
@@ -378,7 +332,7 @@ static bool shadow_present(const char **why)
 
 static const struct paging_ops shadow_ops = {
 	.name = "shadow",
-	.rank = 1,
+	.rank = 2,
 	.present = shadow_present,
 	.vm_create = shadow_vm_create,
 	.vm_destroy = shadow_vm_destroy,

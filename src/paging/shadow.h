@@ -45,6 +45,7 @@ struct shadow_page {
 	u64 *table;	      /* what the processor reads */
 	u64 frame;	      /* guest physical address >> 12 */
 	u16 role;	      /* ROLE_* */
+	bool late;	      /* the guest's table has been written since we looked */
 	page_no next;	      /* of the same frame */
 	page_no older, newer; /* all in use, by when they were needed last */
 };
@@ -90,7 +91,6 @@ struct shadow {
 	u64 *nothing;	/* an empty root, for one that lies where there is no RAM */
 	u64 odd;	/* bits that an entry must not have to be believed without a walk */
 	bool stale;	/* the processor may still know what is no longer so */
-	bool reads[2];	/* are reads of CR0, CR4 intercepted? */
 
 	void *memory; /* for all that follows, */
 	u64 bytes;    /* so much */
@@ -185,20 +185,26 @@ page_no shadow_find(const struct shadow *s, u64 frame, unsigned role);
 void shadow_drop(struct shadow *s, page_no page);
 /** shadow_drop_all() - forget everything. */
 void shadow_drop_all(struct shadow *s);
-/** shadow_write() - the guest is about to write to a frame: if there are page tables in it, let it,
- * and remember that our shadows of them may be wrong from now on. */
-void shadow_write(struct shadow *s, u64 frame);
+/**
+ * shadow_write() - the guest is about to write to a frame: if there are page tables in it, let it,
+ * and remember that our shadows of them may be wrong from now on. Return: it could not before.
+ */
+bool shadow_write(struct shadow *s, u64 frame);
 /**
  * shadow_sync() - put right what is out of sync
  * @top: at or below this shadow page,
  * @lowest: and from this level up
  */
-void shadow_sync(struct shadow *s, page_no top, int lowest);
+void shadow_sync(struct shadow *s, page_no top, unsigned lowest);
+/** shadow_use() - one that was not in use may be out of sync; it is about to be linked. */
+void shadow_use(struct shadow *s, page_no page);
 
 /* ---- shadow_fill.c ---------------------------------------------------------------------------- */
 
 /** shadow_refresh() - make entries of a shadow page agree with the guest's table. */
 void shadow_refresh(struct shadow *s, page_no page, unsigned first, unsigned count);
+/** shadow_begin() - look at the guest's table for the first time, and link what there is. */
+void shadow_begin(struct shadow *s, page_no page);
 /** shadow_fill_direct() - fill a new page that maps memory one to one. */
 void shadow_fill_direct(struct shadow *s, page_no page);
 

@@ -27,6 +27,7 @@
  *	4. one, for a #PF
  *	5. INVLPG
  */
+#include "host/cpu.h"
 #include "host/host.h"
 #include "paging/shadow.h"
 
@@ -46,12 +47,12 @@ static u64 page_bytes(int level)
 	return 1ull << pt_shift(level);
 }
 
-static u64 leaf_value(hpa_t page, unsigned rights, bool closed)
+static inline u64 leaf_value(hpa_t page, unsigned rights)
 {
 	u64 value = page.a | PTE_P | PTE_A;
 
 	if (rights & RIGHT_W)
-		value |= closed ? PTE_D | ENTRY_MAY_WRITE : PTE_D | ENTRY_MAY_WRITE | PTE_W;
+		value |= PTE_D | ENTRY_MAY_WRITE | PTE_W;
 	if (rights & RIGHT_U)
 		value |= PTE_U;
 	if (!(rights & RIGHT_X))
@@ -59,19 +60,29 @@ static u64 leaf_value(hpa_t page, unsigned rights, bool closed)
 	return value;
 }
 
+/* A leaf for 4 KiB of RAM, or 0. Its own dirty bit is for shadow_written(). */
+static inline u64 small_leaf(const struct shadow *s, u64 gpa, unsigned rights)
+{
+	const void *ram = vm_ptr(s->vm, GPA(align_down(gpa, PAGE_SIZE)), PAGE_SIZE);
+	const struct frame *frame = &s->frames[gpa >> PAGE_SHIFT];
+	u64 value;
+
+	if (unlikely(!ram))
+		return 0;
+	value = leaf_value(ptr_hpa(ram), rights);
+	if (unlikely(frame->tables))
+		value &= frame->open ? ~PTE_D : ~PTE_W;
+	return value;
+}
+
 static struct want want_small(const struct shadow *s, u64 gpa, unsigned rights)
 {
-	u64 frame = gpa >> PAGE_SHIFT;
-	const void *ram = vm_ptr(s->vm, GPA(align_down(gpa, PAGE_SIZE)), PAGE_SIZE);
-	bool closed;
+	u64 value = small_leaf(s, gpa, rights);
 
-	if (!ram)
-		return (struct want){.kind = WANT_NOTHING};
-	closed = s->frames[frame].tables && !s->frames[frame].open;
 	return (struct want){
-		.kind = WANT_LEAF,
-		.value = leaf_value(ptr_hpa(ram), rights, closed),
-		.frame = frame,
+		.kind = value ? WANT_LEAF : WANT_NOTHING,
+		.value = value,
+		.frame = gpa >> PAGE_SHIFT,
 	};
 }
 
@@ -100,7 +111,7 @@ static struct want want_memory(const struct shadow *s, int level, u64 gpa, unsig
 		return want_direct(gpa, 1, rights);
 	return (struct want){
 		.kind = WANT_LEAF,
-		.value = leaf_value(ptr_hpa(ram), rights, false) | PTE_PS,
+		.value = leaf_value(ptr_hpa(ram), rights) | PTE_PS,
 		.frame = start >> PAGE_SHIFT,
 	};
 }
@@ -129,31 +140,33 @@ static u64 table_of(const struct shadow *s, u64 entry)
 #define LARGE_ODD_32 0x003fe000ull
 #define LARGE_ODD    0x001fe000ull
 
+static bool believable(const struct shadow *s, u64 entry)
+{
+	return (entry & (PTE_P | PTE_A)) == (PTE_P | PTE_A) && !(entry & s->odd);
+}
+
 /*
- * The same from the guest's entry alone, without a walk that has looked at it and marked it. What is
+ * Above level 1: the same from the guest's entry alone, without a walk that has looked at it and marked it. What is
  * odd is left to a #PF and its walk: nothing is never wrong.
  */
 static struct want want_believed(const struct shadow *s, const struct shadow_page *p, unsigned slot,
 				 u64 entry)
 {
-	struct want nothing = {.kind = WANT_NOTHING};
+	struct want nothing = {WANT_NOTHING};
 	int level = p->role & ROLE_LEVEL;
 	unsigned rights = p->role >> ROLE_RIGHTS_SHIFT & rights_of(entry);
-	bool narrow = s->mode.tables == MODE_32, large;
+	bool narrow = s->mode.tables == MODE_32;
 	u64 gpa = table_of(s, entry);
 
-	if ((entry & (PTE_P | PTE_A)) != (PTE_P | PTE_A) || entry & s->odd)
+	if (!believable(s, entry))
 		return nothing;
-	large = level > 1 && entry & PTE_PS && !(narrow && !s->mode.pse);
-	if (!large && level > 1) {
+	if (!(entry & PTE_PS) || (narrow && !s->mode.pse)) {
 		if (!vm_ptr(s->vm, GPA(gpa), PAGE_SIZE))
 			return nothing;
 		return want_table(gpa, level - 1, narrow ? slot & 1 : 0, rights);
 	}
 	if (!(entry & PTE_D))
 		rights &= ~RIGHT_W;
-	if (!large)
-		return want_small(s, gpa, rights);
 	if (level > 2 || entry & (narrow ? LARGE_ODD_32 : LARGE_ODD))
 		return nothing;
 	gpa &= narrow ? ~0x3fffffull : ~0x1fffffull;
@@ -175,15 +188,14 @@ static bool links_to(const struct shadow *s, u64 entry, int level, const struct 
 	return p->frame == want->frame && p->role == want->role;
 }
 
-/* A shadow page that has not been in use may have missed something. */
 static void link_page(struct shadow *s, entry_no e, page_no page)
 {
 	bool pointer =
 		e / PT_ENTRIES == ROOT_PAE; /* those have no rights, and other bits reserved */
 
+	shadow_use(s, page);
 	shadow_set(s, e, ptr_hpa(s->pages[page].table).a | (pointer ? PTE_P : LINK),
 		   chain_of_page(s, page));
-	shadow_sync(s, page, 1);
 }
 
 /*
@@ -217,52 +229,113 @@ static bool make(struct shadow *s, page_no page, unsigned slot, const struct wan
 
 /* ---- 3. many at a time ------------------------------------------------------------------------- */
 
-/* Eight entries at a time: most are as they were. */
-static bool all_equal(const u64 *a, const u64 *b)
+/* Level 1, where nearly all entries are: as want_believed() and make(), in short. */
+static void refresh_small(struct shadow *s, page_no page, unsigned slot, u64 entry)
 {
-	return !((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]) | (a[4] ^ b[4]) |
-		 (a[5] ^ b[5]) | (a[6] ^ b[6]) | (a[7] ^ b[7]));
+	const struct shadow_page *p = &s->pages[page];
+	unsigned rights = p->role >> ROLE_RIGHTS_SHIFT & rights_of(entry);
+	u64 gpa = table_of(s, entry), value = 0;
+	entry_no e = entry_number(page, slot);
+
+	if (!(entry & PTE_D))
+		rights &= ~RIGHT_W;
+	if (believable(s, entry))
+		value = small_leaf(s, gpa, rights);
+	if (!((value ^ p->table[slot]) & ~PTE_D))
+		return;
+	shadow_clear(s, e);
+	if (value)
+		shadow_set(s, e, value, chain_of_frame(gpa >> PAGE_SHIFT));
 }
 
 static void refresh_one(struct shadow *s, page_no page, unsigned slot, u64 entry)
 {
-	u64 *seen = &s->seen[entry_number(page, slot)];
 	struct want want;
 
-	if (entry == *seen)
+	s->seen[entry_number(page, slot)] = entry;
+	if ((s->pages[page].role & ROLE_LEVEL) == 1) {
+		refresh_small(s, page, slot, entry);
 		return;
-	*seen = entry;
+	}
 	want = want_believed(s, &s->pages[page], slot, entry);
 	make(s, page, slot, &want, false);
 }
 
-/* A 32-bit guest's table has as many entries as two or four of ours, by quadrant. */
-static void refresh_narrow(struct shadow *s, page_no page, const u32 *table, unsigned first,
-			   unsigned end)
+/* A 32-bit guest's table has twice as many entries, of half the size. */
+static u64 guest_entry(const struct shadow *s, const struct shadow_page *p, const u64 *table,
+		       unsigned slot)
 {
-	const struct shadow_page *p = &s->pages[page];
+	const u32 *narrow = (const u32 *)table;
 	unsigned quadrant = p->role >> ROLE_QUADRANT_SHIFT & 3;
-	bool small = (p->role & ROLE_LEVEL) == 1;
 
-	table += quadrant * (small ? PT_ENTRIES : PT_ENTRIES / 2);
-	for (unsigned slot = first; slot < end; slot++)
-		refresh_one(s, page, slot, table[small ? slot : slot / 2]);
+	if (s->mode.tables != MODE_32)
+		return table[slot];
+	if ((p->role & ROLE_LEVEL) == 1)
+		return narrow[quadrant * PT_ENTRIES + slot];
+	return narrow[quadrant * PT_ENTRIES / 2 + slot / 2];
 }
 
+static const u64 *guest_table(const struct shadow *s, const struct shadow_page *p)
+{
+	return vm_ptr(s->vm, GPA(p->frame << PAGE_SHIFT), PAGE_SIZE);
+}
+
+/* New entries in a table of small pages are left to a #PF: most of them will never be needed. */
 void shadow_refresh(struct shadow *s, page_no page, unsigned first, unsigned count)
 {
 	const struct shadow_page *p = &s->pages[page];
-	const u64 *table = vm_ptr(s->vm, GPA(p->frame << PAGE_SHIFT), PAGE_SIZE);
+	u64 *seen = &s->seen[entry_number(page, 0)];
+	const u64 *table = guest_table(s, p);
+	unsigned end = first + count;
 
-	if (s->mode.tables == MODE_32) {
-		refresh_narrow(s, page, (const u32 *)table, first, first + count);
+	for (unsigned slot = first; slot < end; slot++) {
+		u64 entry;
+
+		if (s->mode.tables != MODE_32)
+			slot += words_equal(&table[slot], &seen[slot], end - slot);
+		if (slot == end)
+			break;
+		entry = guest_entry(s, p, table, slot);
+		if (entry == seen[slot])
+			continue;
+		if (!(entry & PTE_P))
+			shadow_clear(s, entry_number(page, slot));
+		else if (p->table[slot] || (p->role & ROLE_LEVEL) > 1)
+			refresh_one(s, page, slot, entry);
+		seen[slot] = entry;
+	}
+}
+
+/* What was not there before, too: of what is in use now, more will be wanted. */
+static void prefetch(struct shadow *s, page_no page, unsigned first, unsigned count)
+{
+	const struct shadow_page *p = &s->pages[page];
+	const u64 *seen = &s->seen[entry_number(page, 0)], *table = guest_table(s, p);
+
+	for (unsigned slot = first; slot < first + count; slot++) {
+		u64 entry = guest_entry(s, p, table, slot);
+
+		if (p->table[slot] ? entry != seen[slot] : entry & PTE_P)
+			refresh_one(s, page, slot, entry);
+	}
+}
+
+void shadow_begin(struct shadow *s, page_no page)
+{
+	const struct shadow_page *p = &s->pages[page];
+	u64 *seen = &s->seen[entry_number(page, 0)];
+	const u64 *table = guest_table(s, p);
+
+	if ((p->role & ROLE_LEVEL) > 1) {
+		prefetch(s, page, 0, PT_ENTRIES);
 		return;
 	}
-	for (unsigned slot = first; slot < first + count; slot++) {
-		if (slot % 8 == 0 && all_equal(&table[slot], &s->seen[entry_number(page, slot)]))
-			slot += 7;
-		else
-			refresh_one(s, page, slot, table[slot]);
+	for (unsigned slot = 0; slot < PT_ENTRIES; slot++) {
+		u64 entry = guest_entry(s, p, table, slot);
+
+		if (entry != seen[slot])
+			shadow_clear(s, entry_number(page, slot));
+		seen[slot] = entry;
 	}
 }
 
@@ -309,7 +382,7 @@ static u64 way_entry(const struct shadow *s, const struct way *way, unsigned i)
 					 : *(const u64 *)way->entry[i];
 }
 
-#define GROUP 16 /* entries that are looked at when one of them was missing */
+#define GROUP 8 /* entries that are looked at when one of them was missing */
 
 /*
  * Down our tables, a level at a time, from the root. Three kinds of levels come one after the other,
@@ -350,9 +423,8 @@ bool shadow_fill(struct shadow *s, gva_t gva, const struct walk *walk, const str
 			s->seen[entry_number(page, slot)] = way_entry(s, way, first - level);
 		shadow_touch(s, page);
 		changed |= make(s, page, slot, &want, true);
-		if (want.kind == WANT_LEAF && level == 1 && s->mode.wp &&
-		    !(s->pages[page].role & ROLE_DIRECT) && s->frames[s->pages[page].frame].open)
-			shadow_refresh(s, page, slot & ~(GROUP - 1), GROUP);
+		if (level == 1 && s->mode.wp && !(s->pages[page].role & ROLE_DIRECT))
+			prefetch(s, page, slot & ~(GROUP - 1), GROUP);
 		if (want.kind != WANT_LINK)
 			break;
 		page = shadow_linked(s, s->pages[page].table[slot]);

@@ -98,11 +98,22 @@ static bool unused(const struct shadow *s, page_no n)
 	return n != s->root && !s->heads[chain_of_page(s, n)];
 }
 
-/* Is a shadow page at or below another? Links go down a level each, so this ends. */
+/*
+ * Is a shadow page at or below another? Links go down a level each, so this ends; and nearly always
+ * there is one way up only.
+ */
 static bool is_below(const struct shadow *s, page_no n, page_no top)
 {
 	entry_no e, next;
 
+	while (n != top) {
+		e = s->heads[chain_of_page(s, n)];
+		if (!e)
+			return false;
+		if (s->links[e].next)
+			break;
+		n = e / PT_ENTRIES;
+	}
 	if (n == top)
 		return true;
 	for_chain(s, chain_of_page(s, n), e, next)
@@ -115,7 +126,7 @@ static bool is_below(const struct shadow *s, page_no n, page_no top)
 
 /* ---- 3. open and closed ------------------------------------------------------------------------ */
 
-static void close_frame(struct shadow *s, u64 frame)
+static void drop_unused(struct shadow *s, u64 frame)
 {
 	page_no n, next;
 
@@ -124,12 +135,25 @@ static void close_frame(struct shadow *s, u64 frame)
 		if (unused(s, n))
 			shadow_drop(s, n);
 	}
+}
+
+static void freshen(struct shadow *s, page_no n)
+{
+	s->pages[n].late = false;
+	shadow_refresh(s, n, 0, PT_ENTRIES);
+}
+
+static void close_frame(struct shadow *s, u64 frame)
+{
+	page_no n;
+
+	drop_unused(s, frame);
 	if (!s->frames[frame].tables)
 		return; /* and with the last one it was closed */
 	s->frames[frame].open = false;
 	shadow_close(s, frame);
 	for (n = s->frames[frame].tables; n; n = s->pages[n].next)
-		shadow_refresh(s, n, 0, PT_ENTRIES);
+		freshen(s, n);
 }
 
 static void note_open(struct shadow *s, u64 frame)
@@ -152,47 +176,71 @@ static void forget_open(struct shadow *s, u64 frame)
 	s->frames[frame].open = false;
 }
 
-void shadow_write(struct shadow *s, u64 frame)
+bool shadow_write(struct shadow *s, u64 frame)
 {
-	page_no n, next;
-
 	if (!s->frames[frame].tables)
-		return;
+		return false;
 	if (s->frames[frame].open) {
 		s->frames[frame].written = true;
-		return;
+		return false;
 	}
-	for (n = s->frames[frame].tables; n; n = next) {
-		next = s->pages[n].next;
-		if (unused(s, n))
-			shadow_drop(s, n);
+	drop_unused(s, frame);
+	if (s->frames[frame].tables) {
+		shadow_open(s, frame);
+		note_open(s, frame);
 	}
-	if (!s->frames[frame].tables)
-		return;
-	shadow_open(s, frame);
-	note_open(s, frame);
+	return true;
 }
 
-static bool any_below(const struct shadow *s, u64 frame, page_no top, int lowest)
+/* What was written since the last time makes all shadows of a frame late. Return: bit n: one of
+ * level n is. */
+static unsigned late_levels(struct shadow *s, u64 frame)
 {
-	for (page_no n = s->frames[frame].tables; n; n = s->pages[n].next) {
-		if ((int)(s->pages[n].role & ROLE_LEVEL) >= lowest && is_below(s, n, top))
-			return true;
-	}
-	return false;
-}
+	bool written = shadow_written(s, frame);
+	unsigned levels = 0;
 
-void shadow_sync(struct shadow *s, page_no top, int lowest)
-{
-	for (unsigned i = 0; i < OPEN_MAX; i++) {
-		u64 frame = s->open[i] - 1;
-
-		if (!s->open[i] || !shadow_written(s, frame) || !any_below(s, frame, top, lowest))
-			continue;
+	if (written)
 		shadow_forget_written(s, frame);
-		for (page_no n = s->frames[frame].tables; n; n = s->pages[n].next)
-			shadow_refresh(s, n, 0, PT_ENTRIES);
+	for (page_no n = s->frames[frame].tables; n; n = s->pages[n].next) {
+		s->pages[n].late |= written;
+		levels |= (unsigned)s->pages[n].late << (s->pages[n].role & ROLE_LEVEL);
 	}
+	return levels;
+}
+
+/* From the top level down: what is no longer linked from above need not be put right. */
+void shadow_sync(struct shadow *s, page_no top, unsigned lowest)
+{
+	u8 levels[OPEN_MAX];
+	unsigned all = 0;
+
+	for (unsigned i = 0; i < OPEN_MAX; i++) {
+		levels[i] = s->open[i] ? late_levels(s, s->open[i] - 1) : 0;
+		all |= levels[i];
+	}
+	for (unsigned level = 4; level >= lowest; level--) {
+		for (unsigned i = 0; all >> level & 1 && i < OPEN_MAX; i++) {
+			page_no n = levels[i] >> level & 1 ? s->frames[s->open[i] - 1].tables : 0;
+
+			for (; n; n = s->pages[n].next) {
+				if (s->pages[n].late && (s->pages[n].role & ROLE_LEVEL) == level &&
+				    is_below(s, n, top))
+					freshen(s, n);
+			}
+		}
+	}
+}
+
+void shadow_use(struct shadow *s, page_no n)
+{
+	const struct shadow_page *p = &s->pages[n];
+
+	if (p->role & ROLE_DIRECT)
+		return;
+	if (s->frames[p->frame].open && late_levels(s, p->frame) && p->late)
+		freshen(s, n);
+	if ((p->role & ROLE_LEVEL) > 1)
+		shadow_sync(s, n, 1);
 }
 
 /* ---- 4. the interface -------------------------------------------------------------------------- */
@@ -219,6 +267,7 @@ page_no shadow_get(struct shadow *s, u64 frame, unsigned role)
 	first = !*list;
 	s->pages[n].frame = frame;
 	s->pages[n].role = role;
+	s->pages[n].late = false;
 	s->pages[n].next = *list;
 	*list = n;
 	age_add(s, n);
@@ -230,7 +279,7 @@ page_no shadow_get(struct shadow *s, u64 frame, unsigned role)
 		shadow_watch(s, frame);
 		shadow_close(s, frame);
 	}
-	shadow_refresh(s, n, 0, PT_ENTRIES);
+	shadow_begin(s, n);
 	return n;
 }
 
@@ -241,7 +290,6 @@ void shadow_drop(struct shadow *s, page_no n)
 
 	for (unsigned i = 0; i < PT_ENTRIES; i++)
 		shadow_clear(s, entry_number(n, i));
-	memset(&s->seen[entry_number(n, 0)], 0, PAGE_SIZE);
 	for_chain(s, chain_of_page(s, n), e, next) shadow_clear(s, e);
 	list_del(s, n);
 	age_del(s, n);

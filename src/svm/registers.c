@@ -142,9 +142,10 @@ void svm_intercept(struct vcpu *vcpu, enum intercept what, bool on)
 
 		vmcb->exceptions = on ? vmcb->exceptions | bit : vmcb->exceptions & ~bit;
 		vmcb->exceptions |= SVM_ALWAYS_EXCEPTIONS;
-	} else if (what == INTERCEPT_INVLPG) {
-		vmcb->intercepts1 = on ? vmcb->intercepts1 | SVM_INTERCEPT_INVLPG
-				       : vmcb->intercepts1 & ~SVM_INTERCEPT_INVLPG;
+	} else if (what >= INTERCEPT_INVLPG) {
+		u32 bit = what == INTERCEPT_INVLPG ? SVM_INTERCEPT_INVLPG : SVM_INTERCEPT_TASK;
+
+		vmcb->intercepts1 = on ? vmcb->intercepts1 | bit : vmcb->intercepts1 & ~bit;
 	} else {
 		u16 *word = crs[what].write ? &vmcb->cr_write : &vmcb->cr_read;
 		u16 bit = 1u << crs[what].cr;

@@ -27,6 +27,7 @@
 #define SVM_INTERCEPT_INVLPGA  BIT(26)
 #define SVM_INTERCEPT_IOIO     BIT(27)
 #define SVM_INTERCEPT_MSR      BIT(28)
+#define SVM_INTERCEPT_TASK     BIT(29)
 #define SVM_INTERCEPT_SHUTDOWN BIT(31)
 /* intercepts, second word (offset 0x10) */
 #define SVM_INTERCEPT_VMRUN    BIT(0)
@@ -91,6 +92,7 @@
 #define SVM_EXIT_INVLPGA       0x7a
 #define SVM_EXIT_IOIO	       0x7b
 #define SVM_EXIT_MSR	       0x7c
+#define SVM_EXIT_TASK	       0x7d
 #define SVM_EXIT_SHUTDOWN      0x7f
 #define SVM_EXIT_VMRUN	       0x80
 #define SVM_EXIT_VMMCALL       0x81

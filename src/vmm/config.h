@@ -11,7 +11,7 @@
  *
  *	vm=NAME				letters, digits, - and _; default: from the file's name
  *	mem=SIZE			default 64M; K, M, G; rounded up to 2M
- *	paging=nested|shadow|none	default: the best that is linked and the machine can do
+ *	paging=nested|shadow|vtlb|none	default: the best that is linked and the machine can do
  *	loader=flat|multiboot|linux	default: what the file looks like
  *	at=ADDRESS			flat: where to put it and start it; default 0x7c00 in
  *					real mode, else 1M

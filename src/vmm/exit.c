@@ -56,6 +56,14 @@ static int shutdown(struct vcpu *vcpu)
 	return 0;
 }
 
+/* Only asked for where CR3 is not the guest's to load. */
+static int task_switch(struct vcpu *vcpu)
+{
+	return vm_fail(vcpu->vm, -ENOSYS,
+		       "it switches tasks by hardware, which loads CR3: only nested paging can let "
+		       "it");
+}
+
 static int unknown(struct vcpu *vcpu, const struct exit *exit)
 {
 	return vm_fail(vcpu->vm, -ENOSYS, "exit code %#llx (information %#llx, %#llx) is not known",
@@ -92,6 +100,8 @@ static int handle(struct vcpu *vcpu, const struct exit *exit)
 		return halt(vcpu, exit);
 	case EXIT_INVLPG:
 		return vcpu_invlpg_exit(vcpu, exit);
+	case EXIT_TASK_SWITCH:
+		return task_switch(vcpu);
 	case EXIT_INVD: /* caches are coherent here: nothing to write back or drop */
 		return vcpu_skip(vcpu, exit);
 	case EXIT_RDPMC: /* no performance counters here, so no number is a right one */
@@ -117,7 +127,7 @@ static int handle(struct vcpu *vcpu, const struct exit *exit)
 	 *	EXIT_CPUID, EXIT_IO, EXIT_RDMSR and EXIT_WRMSR, EXIT_CR_READ and EXIT_CR_WRITE,
 	 *	EXIT_HYPERCALL, EXIT_MEMORY, EXIT_INVLPG
 	 *				vcpu_cpuid_exit() and its neighbours in vcpu.h
-	 *	EXIT_EXCEPTION, EXIT_HLT, EXIT_SHUTDOWN, EXIT_REFUSED
+	 *	EXIT_EXCEPTION, EXIT_HLT, EXIT_SHUTDOWN, EXIT_REFUSED, EXIT_TASK_SWITCH
 	 *				the functions above
 	 *	EXIT_INVD		nothing needs to be done: vcpu_skip()
 	 *	EXIT_RDPMC		#GP(0)

@@ -29,7 +29,8 @@ struct vcpu;
 	X(EXIT_EXCEPTION, "exception")                                                           \
 	X(EXIT_MEMORY, "memory") /* no translation for a guest physical address */               \
 	X(EXIT_INVLPG, "invlpg")                                                                 \
-	X(EXIT_INVD, "invd") /* INVD and WBINVD */                                               \
+	X(EXIT_TASK_SWITCH, "task switch") /* by hardware, which loads CR3 */                    \
+	X(EXIT_INVD, "invd")		   /* INVD and WBINVD */                                 \
 	X(EXIT_HYPERCALL, "hypercall")                                                           \
 	X(EXIT_FORBIDDEN, "forbidden") /* an instruction we do not offer: VMRUN, MONITOR, … */ \
 	X(EXIT_SHUTDOWN, "shutdown")   /* triple fault */                                        \

@@ -122,6 +122,11 @@ static void set_nested_root(struct vcpu *vcpu, hpa_t root)
 	fake(vcpu)->nested_root = root;
 }
 
+static void set_paging(struct vcpu *vcpu, const struct paging_regs *real)
+{
+	fake(vcpu)->real = *real;
+}
+
 static void intercept(struct vcpu *vcpu, enum intercept what, bool on)
 {
 	u64 *bits = &fake(vcpu)->intercepts;
@@ -162,6 +167,7 @@ static const struct cpu_ops fake_ops = {
 	.irq_shadow = irq_shadow,
 	.flush = flush,
 	.set_nested_root = set_nested_root,
+	.set_paging = set_paging,
 	.intercept = intercept,
 	.set_tsc_offset = set_tsc_offset,
 	.has_nested_paging = has_nested_paging,

@@ -26,7 +26,8 @@ struct fake_cpu {
 	bool shadow;	/* of STI or MOV SS */
 	u64 tsc_offset;
 	hpa_t nested_root;
-	u64 intercepts; /* bit n: enum intercept */
+	struct paging_regs real; /* what set_paging() was given */
+	u64 intercepts;		 /* bit n: enum intercept */
 	unsigned flushes, advances, offers;
 };
 

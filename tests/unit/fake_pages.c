@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* fake_pages.c: the machine's memory for tests that want to know where it went; see fake_pages.h.
  */
+#define _GNU_SOURCE /* MAP_32BIT */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include "fake_pages.h"
 
 #define RUBBISH 0xdd /* what fresh memory holds */
@@ -11,13 +13,14 @@
 struct piece {
 	void *p;
 	u64 bytes;
-	bool kalloc;
+	bool kalloc, low;
 	struct piece *next;
 };
 
 static struct piece *pieces;
 static unsigned live;
 static int left = -1;
+static bool low;
 static u64 scrubbed, freed;
 static u64 next_huge = 0x200000000000;
 
@@ -34,12 +37,18 @@ static void *take(u64 bytes, u64 align, bool kalloc)
 	if (bytes >= FAKE_PAGES_HUGE) {
 		p = hpa_ptr(HPA(align_up(next_huge, align)));
 		next_huge = (uintptr_t)p + align_up(bytes, PAGE_SIZE);
+	} else if (low) {
+		p = mmap(NULL, align_up(bytes, PAGE_SIZE), PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+		ck_assert_ptr_ne(p, MAP_FAILED);
+		memset(p, RUBBISH, bytes);
 	} else {
 		ck_assert_int_eq(posix_memalign(&p, align, bytes), 0);
 		memset(p, RUBBISH, bytes);
 	}
 	piece = malloc(sizeof(*piece));
-	*piece = (struct piece){.p = p, .bytes = bytes, .kalloc = kalloc, .next = pieces};
+	*piece = (struct piece){
+		.p = p, .bytes = bytes, .kalloc = kalloc, .low = low, .next = pieces};
 	pieces = piece;
 	live++;
 	return p;
@@ -56,9 +65,11 @@ static void give(void *p, u64 bytes, bool kalloc)
 	ck_assert_uint_eq(piece->bytes, bytes);
 	ck_assert_int_eq(piece->kalloc, kalloc);
 	*link = piece->next;
-	free(piece);
-	if (bytes < FAKE_PAGES_HUGE)
+	if (piece->low)
+		munmap(p, align_up(bytes, PAGE_SIZE));
+	else if (bytes < FAKE_PAGES_HUGE)
 		free(p);
+	free(piece);
 	live--;
 }
 
@@ -116,6 +127,11 @@ unsigned fake_pages_live(void)
 void fake_pages_fail_after(int n)
 {
 	left = n;
+}
+
+void fake_pages_low(bool on)
+{
+	low = on;
 }
 
 u64 fake_pages_scrubbed(void)

@@ -17,6 +17,8 @@
 unsigned fake_pages_live(void);
 /** fake_pages_fail_after() - let @n more allocations succeed, and then none; -1: let all. */
 void fake_pages_fail_after(int n);
+/** fake_pages_low() - give memory below 4 GiB from now on (out of AddressSanitizer's sight), or not. */
+void fake_pages_low(bool on);
 /** fake_pages_scrubbed(), fake_pages_freed() - bytes that pages_free() was given so far. */
 u64 fake_pages_scrubbed(void);
 u64 fake_pages_freed(void);

@@ -64,7 +64,8 @@ class Guest:
     first_port: int | None = None  # the port of the OUT that it starts with; end is ANY
     last_code: int | None = None  # for STOPPED: the exit that ends it
     touches: tuple[int, ...] = ()  # virtual addresses, in the order of their first use
-    holes: tuple[int, ...] = ()  # physical addresses without RAM that it uses, in order
+    # Physical addresses without RAM that it uses, in order; None: any may be a nested page fault.
+    holes: tuple[int, ...] | None = ()
     sure_nibbles: int | None = None  # for HOLE: what it must answer before it may be stopped
 
 

@@ -11,7 +11,7 @@ import random
 from typing import Any, Mapping, Sequence
 
 from .asm import ADDRESS, HOLE, Guest
-from .paged import LARGE, LARGE_END, PAGE, World
+from .lab3_world import LARGE, LARGE_END, PAGE, World
 
 CALL_LOG, CALL_DIRTY, CALL_GIVE_BACK = 4, 5, 6
 PAGES = 32  # that one call tells of

@@ -7,7 +7,7 @@ import random
 from typing import Any, Mapping
 
 from .asm import HOLE, Guest
-from .paged import PAGE, P, U, W, World
+from .lab3_world import PAGE, P, U, W, World
 
 _CANARY = 0xCA9A0000
 

@@ -9,7 +9,7 @@
     return [world.finish()]
 
 The guest keeps its own image and its frames mapped one to one, so it can change its tables, and puts
-pages at addresses far away. Whatever it does is done to a model as well (tables.py), which says
+pages at addresses far away. Whatever it does is done to a model as well (lab3_tables.py), which says
 what is expected.
 
     0x2000000-0x23fffff	the image: code, GDT, IDT, TSS, a stack
@@ -22,8 +22,10 @@ from __future__ import annotations
 import random
 from typing import Any, Sequence
 
-from .asm import ADDRESS, Asm, Guest
-from .tables import (
+from .asm import ADDRESS, Guest
+from .lab3_descriptors import TSS, USER_CODE, USER_DATA, handlers, tables
+from .lab3_processor import Processor
+from .lab3_tables import (
     D, KINDS, NX, PAGE, PRESENT, RSVD, A, G, Memory, Modes, P, PS, Space, U, W, walk,
 )  # fmt: skip
 
@@ -31,27 +33,19 @@ FRAMES, FRAMES_END = 0x2400000, 0x3000000
 LARGE, LARGE_END = 0x3000000, 0x3C00000
 IDENTITY_END = 0x4000000
 NO_FAULT = 0xFFF  # in place of an error code
-_KERNEL_CODE, _KERNEL_DATA, _USER_CODE, _USER_DATA, _TSS = 0x10, 0x18, 0x23, 0x2B, 0x30
-_CR0_WP, _CR0_PG = 1 << 16, 1 << 31
-_CR4_PSE, _CR4_PAE, _CR4_PGE, _CR4_SMEP, _CR4_SMAP = 1 << 4, 1 << 5, 1 << 7, 1 << 20, 1 << 21
-_EFER, _EFER_NXE = 0xC0000080, 1 << 11
-_SYSCALL = 0x80
-_INT80 = 0x80CD
 # mov (%rbx), %eax; mov %eax, (%rbx); jmp *%rbx: the same bytes in 32-bit and 64-bit code
 _USER_OPS = {"read": 0x80CD038B, "write": 0x80CD0389, "fetch": 0x80CDE3FF}
 
 
-class World:
+class World(Processor):
     """A guest while it is written, and the model of what it does."""
 
     def __init__(
         self, rng: random.Random, kind: str, pse: bool = True, wp: bool = False, mem: int = 64
     ) -> None:
         self.rng = rng
-        self.kind = KINDS[kind]
-        self.asm = Asm(self.kind.long)
+        super().__init__(KINDS[kind], Modes(pse=pse, wp=wp))
         self.memory = Memory(rng, FRAMES, FRAMES_END, mem << 20)
-        self.modes = Modes(pse=pse, wp=wp)
         self.touches: list[int] = []
         self.holes: list[int] = []
         self._large = list(range(LARGE, LARGE_END, self.kind.page(2)))
@@ -59,10 +53,7 @@ class World:
         self._spaces: list[Space] = []
         self._units: set[int] = set()
         self._user_page = 0
-        self._saved = 0
         self._touched: set[int] = set()
-        acc = "r" if self.kind.long else "e"
-        self.ax, self.bx, self.sp = f"%{acc}ax", f"%{acc}bx", f"%{acc}sp"
         self.space = self.new_space()
 
     # ---- before it begins --------------------------------------------------------------------
@@ -131,9 +122,9 @@ class World:
         asm = self.asm
         stack = self.sp
         asm(f"mov $stack_end, {stack}", "lgdt gdtr", "lidt idtr")
-        asm(f"mov ${_TSS:#x}, %eax", "ltr %ax")
+        asm(f"mov ${TSS:#x}, %eax", "ltr %ax")
         # Data segments that ring 3 may keep: IRET takes away what is ring 0's.
-        asm(f"mov ${_USER_DATA:#x}, %eax", "mov %eax, %ds", "mov %eax, %es")
+        asm(f"mov ${USER_DATA:#x}, %eax", "mov %eax, %ds", "mov %eax, %es")
         tables = [table for space in self._spaces for table in space.tables]
         self._clear(tables)
         self._poke(dict(self.memory.words))
@@ -163,66 +154,6 @@ class World:
                  "add $8, %esi", "dec %ecx", f"jnz {label}", times=n)
         self.asm.data("\t.balign 4", "poked:",
                       *(f"\t.long {at:#x}, {value:#x}" for at, value in sorted(words.items())))
-
-    def paging_on(self) -> None:
-        """CR4, CR3, CR0, in this order."""
-        self._set_cr4()
-        self.asm(f"mov ${self.space.root:#x}, %eax", f"mov {self.ax}, %cr3")
-        self._set_cr0(True)
-
-    def paging_off(self) -> None:
-        """CR0.PG = 0."""
-        self._set_cr0(False)
-
-    def _set_cr4(self, pge: bool = False) -> None:
-        m = self.modes
-        value = _CR4_PAE if self.kind.size == 8 else _CR4_PSE if m.pse else 0
-        value |= (_CR4_PGE if pge else 0) | (_CR4_SMEP if m.smep else 0)
-        value |= _CR4_SMAP if m.smap else 0
-        self.asm(f"mov ${value:#x}, %eax", f"mov {self.ax}, %cr4")
-
-    def _set_cr0(self, pg: bool) -> None:
-        value = 0x31 | (_CR0_WP if self.modes.wp else 0) | (_CR0_PG if pg else 0)
-        self.asm(f"mov ${value:#x}, %eax", f"mov {self.ax}, %cr0")
-
-    # ---- registers -------------------------------------------------------------------------------
-
-    def set_wp(self, wp: bool) -> None:
-        """CR0.WP."""
-        self.modes.wp = wp
-        self._set_cr0(True)
-
-    def set_nxe(self, nxe: bool) -> None:
-        """EFER.NXE."""
-        self.modes.nxe = nxe
-        change = f"or ${_EFER_NXE:#x}, %eax" if nxe else f"and ${~_EFER_NXE & 0xFFFFFFFF:#x}, %eax"
-        self.asm(f"mov ${_EFER:#x}, %ecx", "rdmsr", change, "wrmsr")
-
-    def set_supervisor(self, smep: bool, smap: bool) -> None:
-        """CR4.SMEP and SMAP."""
-        self.modes.smep, self.modes.smap = smep, smap
-        self._set_cr4()
-
-    def set_ac(self, ac: bool) -> None:
-        """RFLAGS.AC."""
-        self.modes.ac = ac
-        size = "q" if self.kind.long else "l"
-        self.asm(f"push{size} ${0x40002 if ac else 2:#x}", f"popf{size}")
-
-    def toggle_global(self) -> None:
-        """CR4.PGE on, off and on: everything is forgotten."""
-        for pge in (True, False, True):
-            self._set_cr4(pge)
-
-    def switch(self, space: Space) -> None:
-        """MOV CR3."""
-        self.space = space
-        self.asm(f"mov ${space.root:#x}, %eax", f"mov {self.ax}, %cr3")
-
-    def invlpg(self, gva: int) -> None:
-        """INVLPG."""
-        self.asm.load(self.bx[1:], gva)
-        self.asm(f"invlpg ({self.bx})")
 
     # ---- memory ----------------------------------------------------------------------------------
 
@@ -293,8 +224,8 @@ class World:
         if user:
             place = self._user_page + 16 * list(_USER_OPS).index(what)
             push = "pushq" if self.kind.long else "pushl"
-            asm(f"{push} ${_USER_DATA:#x}", f"{push} ${self._user_page + PAGE - 16:#x}")
-            asm(f"{push} $2", f"{push} ${_USER_CODE:#x}", f"{push} ${place:#x}")
+            asm(f"{push} ${USER_DATA:#x}", f"{push} ${self._user_page + PAGE - 16:#x}")
+            asm(f"{push} $2", f"{push} ${USER_CODE:#x}", f"{push} ${place:#x}")
             asm("iretq" if self.kind.long else "iret")
             walk(self.space, self.modes, place, False, True, True)
         else:
@@ -350,52 +281,15 @@ class World:
 
     def finish(self, **fields: Any) -> Guest:
         """End the guest, with its tables and handlers."""
-        self.asm.data(*self._handlers(), *self._descriptors())
+        self.asm.data(*handlers(self.kind.long), *tables(self.kind.long))
         fields.setdefault("touches", tuple(self.touches))
         fields.setdefault("holes", tuple(self.holes))
         return self.asm.finish(**fields)
 
-    def _handlers(self) -> list[str]:
-        pop = "popq" if self.kind.long else "popl"
-        return [
-            "page_fault:",
-            f"\t{pop} fault_error", f"\tmov %cr2, {self.ax}", f"\tmov {self.ax}, fault_cr2",
-            f"\t{pop} fault_ip", f"\tmov $stack_end, {self.sp}", "\tcld", "\tjmp *resume",
-            "syscall_gate:",
-            "\tmov %eax, got", f"\tmov $stack_end, {self.sp}", "\tjmp *resume",
-        ]  # fmt: skip
 
-    def _descriptors(self) -> list[str]:
-        def place(label: str) -> str:
-            return f"({label} - start + {ADDRESS:#x})"
-
-        def gate(label: str, dpl: int) -> list[str]:
-            at = place(label)
-            lines = [f"\t.word {at} & 0xffff, {_KERNEL_CODE:#x}, {0x8E00 | dpl << 13:#x}, {at} >> 16"]
-            return lines + (["\t.long 0, 0"] if self.kind.long else [])
-
-        size = 16 if self.kind.long else 8
-        code = "0x00af9b000000ffff" if self.kind.long else "0x00cf9b000000ffff"
-        user = "0x00affb000000ffff" if self.kind.long else "0x00cffb000000ffff"
-        tss = place("tss")
-        pointer = "\t.quad" if self.kind.long else "\t.long"
-        return [
-            "\t.balign 16", "gdt:", f"\t.quad 0, 0, {code}, 0x00cf93000000ffff",
-            f"\t.quad {user}, 0x00cff3000000ffff",
-            f"\t.word 103, {tss} & 0xffff", f"\t.byte {tss} >> 16 & 0xff, 0x89, 0, {tss} >> 24",
-            "\t.quad 0", "gdt_end:",
-            "gdtr:", "\t.word gdt_end - gdt - 1", f"{pointer} gdt",
-            "\t.balign 16", "idt:", f"\t.fill {14 * size}, 1, 0", *gate("page_fault", 0),
-            f"\t.fill {(_SYSCALL - 15) * size}, 1, 0", *gate("syscall_gate", 3), "idt_end:",
-            "idtr:", "\t.word idt_end - idt - 1", f"{pointer} idt",
-            "\t.balign 16", "tss:",
-            *(["\t.long 0", "\t.quad stack_end"] if self.kind.long
-              else [f"\t.long 0, stack_end, {_KERNEL_DATA:#x}"]),
-            "\t.fill 90, 1, 0", "\t.word 104",
-            "\t.balign 16", "resume:", "\t.quad 0", "got:", "\t.quad 0",
-            "fault_error:", "\t.quad 0", "fault_cr2:", "\t.quad 0", "fault_ip:", "\t.quad 0",
-            "\t.fill 1024, 1, 0", "stack_end:", "\t.quad 0, 0",
-        ]  # fmt: skip
+def random_offset(rng: random.Random, size: int = PAGE) -> int:
+    """A place for a word in a page."""
+    return rng.randrange(0, size, 4)
 
 
-__all__ = ["A", "D", "G", "NX", "P", "PS", "U", "W", "PAGE", "World"]
+__all__ = ["A", "D", "G", "NX", "P", "PS", "U", "W", "PAGE", "World", "random_offset"]
