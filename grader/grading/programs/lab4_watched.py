@@ -42,10 +42,6 @@ def _sum(world: World, base: int, offset: int, pages: Sequence[int], name: str) 
     world.save(name, total)
 
 
-def _word(world: World, at: int, value: int) -> None:
-    world.store(at, value)
-
-
 def _across(world: World, base: int, page: int, rng: random.Random) -> set[int]:
     """A word that lies in this page and in the next one."""
     value, at = rng.getrandbits(32), base + (page + 1) * PAGE - 2
@@ -77,8 +73,7 @@ def _begin(rng: random.Random, kind: str, options: Mapping[str, Any]) -> tuple[W
     base = border - rng.randrange(6, PAGES - 6) * PAGE
     offset = rng.randrange(64, PAGE - 64, 4)
     for page in range(-8, PAGES + 8):
-        world.fill(base + page * PAGE, [offset])
-        world.fill(base + page * PAGE, [0, PAGE - 4])
+        world.fill(base + page * PAGE, [0, offset, PAGE - 4])
     world.begin(on=options.get("paged", True))
     return world, base, offset
 
@@ -87,7 +82,7 @@ def _may_fault(world: World, first: int, base: int) -> tuple[int, ...]:
     """Where a guest that is watched may write: its pages, its image, its tables."""
     own = [base + page * PAGE for page in range(-8, PAGES + 8)]
     own += [ADDRESS + page * PAGE for page in range(_IMAGE_PAGES)]
-    return (first, *own, *(table for space in world._spaces for table in space.tables))
+    return (first, *own, *world.space.tables)
 
 
 def _begin_log(world: World) -> None:
@@ -103,7 +98,7 @@ def dirty(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
     def at(page: int) -> int:
         return base + page * PAGE + offset
 
-    _word(world, at(rng.randrange(PAGES)), rng.getrandbits(32))
+    world.store(at(rng.randrange(PAGES)), rng.getrandbits(32))
     _ask(world, base, set(), "before the log began")
     _begin_log(world)
     _ask(world, base, set(), "before a write")
@@ -112,7 +107,7 @@ def dirty(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
         some = [first] if turn == 1 else rng.sample(everyone, rng.randrange(3, 12))
         for page in some:
             for _ in range(rng.randrange(1, 3)):
-                _word(world, at(page), rng.getrandbits(32))
+                world.store(at(page), rng.getrandbits(32))
         wanted = set(some)
         if turn > 1:
             wanted |= _across(world, base, rng.randrange(PAGES - 1), rng)
@@ -129,15 +124,15 @@ def dirty(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
         _sum(world, base, offset, everyone, f"all pages, read after {turn}")
         _ask(world, base, set(), f"after reads {turn}")
         page = rng.choice(some)
-        _word(world, at(page), rng.getrandbits(32))
+        world.store(at(page), rng.getrandbits(32))
         _ask(world, base, {page}, f"after another write {turn}")
     for page in rng.sample(everyone, PAGES):
-        _word(world, at(page), rng.getrandbits(32))
+        world.store(at(page), rng.getrandbits(32))
     _ask(world, base, set(everyone), "when all had been written")
     call(world, CALL_LOG, 0)
     world.save("to end the log", 0)
     for page in rng.sample(everyone, 6):
-        _word(world, at(page), rng.getrandbits(32))
+        world.store(at(page), rng.getrandbits(32))
     _ask(world, base, set(), "after the log ended")
     _sum(world, base, offset, everyone, "all pages, at the end")
     if options.get("again"):
@@ -145,7 +140,7 @@ def dirty(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
         world.save("to begin the log again", 0)
         some = rng.sample(everyone, 5)
         for page in some:
-            _word(world, at(page), rng.getrandbits(32))
+            world.store(at(page), rng.getrandbits(32))
         _ask(world, base, set(some), "in the second log")
     return [world.finish(bare=False, touches=(), holes=_may_fault(world, at(first), base))]
 
@@ -170,14 +165,12 @@ def give_back(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
             _begin_log(world)
         written = rng.sample(there, 8)
         for each in written:
-            _word(world, base + each * PAGE + offset, rng.getrandbits(32))
+            world.store(base + each * PAGE + offset, rng.getrandbits(32))
         if log:
             _ask(world, base, set(written), "with a hole among them")
-        for each in (page - 1, page + 1):
-            if each in there:
-                world.asm(f"mov {base + each * PAGE + (PAGE - 4 if each < page else 0):#x}, %eax")
-                world.save("the word beside the hole",
-                           world.memory.get(base + each * PAGE + (PAGE - 4 if each < page else 0)))
+        for at in (hole - 4, hole + PAGE):
+            world.asm(f"mov {at:#x}, %eax")
+            world.save("the word beside the hole", world.memory.get(at))
         _sum(world, base, offset, there, "the other pages, after writes")
         before = sum(answer.nibbles for answer in world.asm.answers)
         for word in range(0, PAGE, 4):
