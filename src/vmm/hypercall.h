@@ -15,6 +15,7 @@
  *	4	dirty log  RBX: 1 or 0	0; begins or ends to note which pages of RAM are written
  *	5	dirty	RBX: address	bit n: the nth page from there was written since it was asked
  *					about last, 32 pages
+ *	6	give back  RBX: address	0; that page of RAM is none any more
  *
  * Numbers that nobody knows give -ENOSYS. Only the guest's kernel may ask: elsewhere it is #UD, as
  * on a processor without the instruction.

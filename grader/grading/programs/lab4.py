@@ -10,6 +10,7 @@ from typing import Any, Mapping
 from . import lab3
 from .asm import Guest, Program
 from .lab3_world import LARGE, LARGE_END, PAGE, P, W, World
+from .lab4_watched import dirty, give_back
 
 
 def sweep(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
@@ -49,7 +50,7 @@ def sweep(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
 _LOG, _WRITTEN, _WINDOW = 4, 5, 32  # hypercalls (src/vmm/hypercall.h), and the pages of an answer
 
 
-def dirty(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
+def dirty_names(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
     """Which pages were written: asked again and again, of pages that are written under two names."""
     world = World(rng, options.get("kind", "64"))
     asm = world.asm
@@ -91,4 +92,5 @@ def dirty(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
     return [world.finish(bare=False, holes=None)]
 
 
-PROGRAMS: dict[str, Program] = {**lab3.PROGRAMS, "sweep": sweep, "dirty": dirty}
+PROGRAMS: dict[str, Program] = {**lab3.PROGRAMS, "sweep": sweep, "dirty-names": dirty_names,
+                                "dirty": dirty, "give-back": give_back}
