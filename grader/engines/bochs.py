@@ -16,7 +16,7 @@ import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator
+from typing import Callable, Iterator
 
 import bootdisk
 from common import BUILD, CasitaError
@@ -32,6 +32,7 @@ _SHUTDOWN = b"Shutdown port: shutdown requested"
 _FAREWELL = b"=" * 72 + b"\nBochs is exiting with the following message:\n"
 _LISTENING = b"listening for connections on port"
 _DISPLAY_SECONDS = 10.0
+_LOG_HEAD = 65536  # its beginning, where that is
 _CTRL_A = 0x01
 # Instructions a second of the machine's time: about what Bochs reaches; for people, more than that,
 # so that the machine's time does not hold it up while it is busy.
@@ -51,7 +52,7 @@ cpu: model={model}, count=1, ips={ips}, reset_on_triple_fault=0
 clock: sync={sync}, time0={time0}
 ata0-master: type=disk, path=disk.img, mode=volatile, cylinders={cylinders}, heads=16, spt=63
 boot: disk
-com1: enabled=1, mode=term, dev={line}
+com1: enabled=1, {line}
 port_e9_hack: enabled=1
 log: {log}
 panic: action=fatal, cpu0=report
@@ -61,7 +62,7 @@ sound: waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy
 
 
 def bochsrc(machine: Machine, disk_bytes: int, line: str) -> str:
-    """The configuration file for this machine."""
+    """The configuration file for this machine; `line` is where its serial line leads."""
     text = _BOCHSRC.format(
         mem=machine.mem,
         model=_model(machine),
@@ -88,7 +89,7 @@ def _model(machine: Machine) -> str:
 
 
 @contextmanager
-def _one_at_a_time() -> Iterator[None]:
+def one_at_a_time() -> Iterator[None]:
     """Two Bochs that look for a free port at the same moment may both take the same one and fail."""
     path = Path(tempfile.gettempdir()) / f"casita-bochs-{os.getuid()}.lock"
     lock = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -99,13 +100,42 @@ def _one_at_a_time() -> Iterator[None]:
         os.close(lock)
 
 
-def _wait_for_display(process: subprocess.Popen[bytes], log: Path) -> None:
+def wait_for_display(has_ended: Callable[[], bool], directory: Path) -> None:
     """Until its display has its port, or it has failed."""
-    deadline = time.monotonic() + _DISPLAY_SECONDS
-    while process.poll() is None and time.monotonic() < deadline:
-        if log.exists() and _LISTENING in log.read_bytes():
-            return
+    deadline, log = time.monotonic() + _DISPLAY_SECONDS, directory / _LOG
+    while not has_ended() and time.monotonic() < deadline:
+        if log.exists():
+            with open(log, "rb") as file:
+                if _LISTENING in file.read(_LOG_HEAD):
+                    return
         time.sleep(0.005)
+
+
+def write_files(boot: Boot, line: str) -> list[str]:
+    """Write all that Bochs reads into the boot's directory, and give its command line."""
+    if not shutil.which(_PROGRAM):
+        raise CasitaError(f"{_PROGRAM} is not installed; run `make setup`")
+    directory = boot.directory
+    disk = directory / "disk.img"
+    _build_disk(boot, disk)
+    (directory / "bochsrc").write_text(bochsrc(boot.machine, disk.stat().st_size, line))
+    (directory / "commands").write_text("continue\n" * _CONTINUES + "quit\n")
+    return [_PROGRAM, "-q", "-f", "bochsrc", "-rc", "commands"]
+
+
+def _build_disk(boot: Boot, disk: Path) -> None:
+    boot.link_files(_IMAGE)
+    modules = [(boot.directory / m.boot_name, m.boot_entry) for m in boot.modules]
+    loader = BUILD / "bootdisk.bin"
+    try:
+        bootdisk.build_disk(disk, boot.directory / _IMAGE, boot.cmdline, modules, loader)
+    except (bootdisk.BootdiskError, OSError) as error:
+        raise CasitaError(f"no disk for Bochs to boot from: {error}") from None
+
+
+def ended_itself(code: int | None, stdout: bytes) -> bool:
+    """Did the software in the machine end its run?"""
+    return code == 1 and _SHUTDOWN in stdout
 
 
 class BochsSession(Session):
@@ -116,39 +146,22 @@ class BochsSession(Session):
         self._escape = False
 
     def start(self) -> tuple[subprocess.Popen[bytes], int, int]:
-        if not shutil.which(_PROGRAM):
-            raise CasitaError(f"{_PROGRAM} is not installed; run `make setup`")
         directory = self.boot.directory
-        disk = directory / "disk.img"
-        self._build_disk(disk)
         # Our copy of its side stays open, so that ours has an other side before Bochs opens it.
         ours, self._theirs = os.openpty()
-        text = bochsrc(self.boot.machine, disk.stat().st_size, os.ttyname(self._theirs))
-        (directory / "bochsrc").write_text(text)
-        (directory / "commands").write_text("continue\n" * _CONTINUES + "quit\n")
-        words = [_PROGRAM, "-q", "-f", "bochsrc", "-rc", "commands"]
+        words = write_files(self.boot, f"mode=term, dev={os.ttyname(self._theirs)}")
         with open(directory / _STDOUT, "wb") as stdout, open(os.devnull, "rb") as stdin:
-            with _one_at_a_time():
+            with one_at_a_time():
                 process = start_process(words, directory, stdin, stdout, stdout)
-                _wait_for_display(process, directory / _LOG)
+                wait_for_display(lambda: process.poll() is not None, directory)
         return process, ours, ours
-
-    def _build_disk(self, disk: Path) -> None:
-        boot = self.boot
-        boot.link_files(_IMAGE)
-        modules = [(boot.directory / m.boot_name, m.boot_entry) for m in boot.modules]
-        loader = BUILD / "bootdisk.bin"
-        try:
-            bootdisk.build_disk(disk, boot.directory / _IMAGE, boot.cmdline, modules, loader)
-        except (bootdisk.BootdiskError, OSError) as error:
-            raise CasitaError(f"no disk for Bochs to boot from: {error}") from None
 
     def close(self) -> None:
         os.close(self._theirs)
 
     def judge(self, code: int) -> tuple[End, int | None]:
         stdout = (self.boot.directory / _STDOUT).read_bytes()
-        if code == 1 and _SHUTDOWN in stdout:
+        if ended_itself(code, stdout):
             return End.EXITED, None
         said = stdout.decode(errors="replace").splitlines()
         reasons = [line for line in said if line.startswith("[") and "]" in line]

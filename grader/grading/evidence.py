@@ -36,6 +36,7 @@ from typing import Iterable
 
 from common import CasitaError
 
+NOWHERE = -1  # in place of a RIP that is not known
 PORT_NIBBLE = 0xCA00
 PORT_EXIT = 0xF4
 
@@ -98,7 +99,7 @@ class Exit:
         return self.port & 15 if self.is_out and self.port >> 4 == PORT_NIBBLE >> 4 else None
 
     def __str__(self) -> str:
-        return f"{self.name} at {self.rip:#x}"
+        return self.name if self.rip == NOWHERE else f"{self.name} at {self.rip:#x}"
 
     @property
     def name(self) -> str:
@@ -130,6 +131,7 @@ class Run:
 
     vmcb: int  # host physical
     exit: Exit | None  # None: the machine's run ended while the guest ran
+    nested: bool | None = None  # with nested paging? None: the engine does not tell
 
 
 @dataclass(frozen=True)

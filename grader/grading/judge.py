@@ -17,10 +17,11 @@ import re
 from dataclasses import dataclass
 from typing import Any, Sequence
 
-from .evidence import PORT_EXIT, Exit
+from . import paging
+from .evidence import NOWHERE, PORT_EXIT, Exit, Trace
 from .machine import Seen
 from .model import Test, Verdict
-from .programs.asm import ANY, HALT, SHUTDOWN, STOPPED
+from .programs.asm import ANY, HALT, HOLE, SHUTDOWN, STOPPED
 from .subject import Subject
 
 _LAST_EXITS = 8
@@ -32,6 +33,7 @@ _WHERE = re.compile(r"  (at|by) |casita: ")
 _LIMITS = {
     "exits": "it exited more often than the {exits} times that it may",
     "instructions": "the whole run took more than the {instructions} instructions that it may",
+    "ticks": "the whole run took more than the {instructions} ticks of the machine's clock that it may",
     "blocks": "so much code was executed for the first time that it must have run wild",
     "asleep": "the machine went to sleep (HLT), and there was nothing to wake it",
     "log": "there was so much output that the run was ended",
@@ -62,7 +64,7 @@ class _Problem:
 
 def judge(test: Test, subjects: Sequence[Subject], seen: Seen) -> Judgement:
     """Judge one run."""
-    problem = _first_problem(subjects, seen)
+    problem = _first_problem(test, subjects, seen)
     wants_first_exit_only = all(subject.end == ANY for subject in subjects)
     if seen.limit and not wants_first_exit_only:
         said = _LIMITS[seen.limit].format(exits=test.exits, instructions=test.instructions)
@@ -76,24 +78,37 @@ def judge(test: Test, subjects: Sequence[Subject], seen: Seen) -> Judgement:
     return Judgement(Verdict.FAIL, message, _evidence(subjects, seen), _last(problem.exits))
 
 
-def _first_problem(subjects: Sequence[Subject], seen: Seen) -> _Problem | None:
+def _first_problem(test: Test, subjects: Sequence[Subject], seen: Seen) -> _Problem | None:
     exits = seen.trace.exits
     if seen.crashed:
-        died = f"QEMU itself died (signal {-(seen.code or 0)}) of what happened in it."
+        engine = "QEMU" if seen.ticks is None else "Bochs"
+        died = f"{engine} itself died (signal {-(seen.code or 0)}) of what happened in it."
         return _Problem(died, exits)
     if not seen.trace.runs:
         return _Problem("No guest was entered: there was no VMRUN." + _how_it_ended(seen), [])
-    for subject in subjects:
-        own = exits if len(subjects) == 1 else _exits_of(subject, exits)
+    for subject, own in zip(subjects, _shares(subjects, seen.trace)):
         problem = _problem_of(subject, own, seen, alone=len(subjects) == 1)
+        if problem is None and (said := paging.problem(test, subject, own)):
+            problem = _Problem(*said)
         if problem:
             who = f"{subject.name}: " if len(subjects) > 1 else ""
             return _Problem(who + problem.message, problem.exits)
+    if said := paging.machine_problem(test, seen.trace):
+        return _Problem(said, exits)
     return _machine_problem(subjects, seen)
 
 
-def _exits_of(subject: Subject, exits: Sequence[Exit]) -> list[Exit]:
-    return [exit for exit in exits if subject.low <= exit.rip < subject.high]
+def _shares(subjects: Sequence[Subject], trace: Trace) -> list[list[Exit]]:
+    """Each guest's exits: by their addresses, or, if the guests have the same, by the VMCB."""
+    if len(subjects) == 1:
+        return [trace.exits]
+    if len({s.low for s in subjects}) == len(subjects) and all(e.rip != NOWHERE for e in trace.exits):
+        return [
+            [exit for exit in trace.exits if subject.low <= exit.rip < subject.high]
+            for subject in subjects
+        ]
+    own = [trace.of(vmcb).exits for vmcb in trace.vmcbs]
+    return own + [[] for _ in subjects[len(own) :]]
 
 
 def _problem_of(
@@ -142,7 +157,7 @@ def _answer_problem(subject: Subject, exits: Sequence[Exit]) -> _Problem | None:
             return _Problem(message, until)
         if said[number] != wanted[number]:
             return _Problem(_difference(subject, said, number), until)
-    if len(said) < len(wanted):
+    if len(said) < len(wanted) and not paging.stopped_at_hole(subject, exits, len(said)):
         return _Problem(_difference(subject, said, len(said)), exits)
     return None
 
@@ -170,7 +185,9 @@ def _end_problem(
     subject: Subject, exits: Sequence[Exit], seen: Seen, alone: bool
 ) -> _Problem | None:
     last = exits[-1]
-    if subject.end == "exit":
+    if subject.end == HOLE and last.code in paging.MEMORY:
+        return None  # stopped where it may be
+    if subject.end in ("exit", HOLE):
         ends = [i for i, event in enumerate(exits) if event.is_out and event.port == PORT_EXIT]
         if not ends:
             inside = alone and seen.trace.runs[-1].exit is None
@@ -206,6 +223,8 @@ def _machine_problem(subjects: Sequence[Subject], seen: Seen) -> _Problem | None
 
 def _count_problem(subjects: Sequence[Subject], seen: Seen) -> _Problem | None:
     counts, exits = seen.counts, seen.trace.exits
+    if seen.ticks is not None:
+        return None  # Bochs counts no instructions
     wanted = sum(subject.instructions for subject in subjects)
     most = wanted + seen.trace.restarts
     exact = all(subject.exact for subject in subjects)
@@ -258,16 +277,22 @@ def _serial(seen: Seen) -> str:
 
 def _evidence(subjects: Sequence[Subject], seen: Seen) -> dict[str, Any]:
     counts = seen.counts
-    return {
+    found = {
         "exits": len(seen.trace.exits),
+        "answers": sum(len(subject.answers) for subject in subjects),
+        "status": seen.status,
+        "limit": seen.limit,
+        **paging.numbers(seen.trace.exits),
+    }
+    if seen.ticks is not None:
+        return {**found, "entries": len(seen.trace.runs), "ticks": seen.ticks, "engine": "bochs"}
+    return {
+        **found,
         "entries": counts.entries,
         "instructions": counts.total,
         "guest_instructions": counts.guest,
         "image_instructions": counts.image,
         "image_instructions_bare": sum(subject.instructions for subject in subjects),
         "image_instructions_outside": counts.outside,
-        "answers": sum(len(subject.answers) for subject in subjects),
-        "status": seen.status,
         "blocks": counts.blocks,
-        "limit": seen.limit,
     }

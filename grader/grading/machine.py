@@ -56,6 +56,8 @@ class Seen:
     seconds: float
     trace: Trace = field(default=Trace(()))
     too_much: bool = False  # a file came to the most that it may have
+    ticks: int | None = None  # Bochs: its clock's, from the first entry to the end
+    exceeded: str = ""  # a bound that was found to be exceeded afterwards
 
     @property
     def limit(self) -> str:
@@ -64,6 +66,8 @@ class Seen:
             return "time"
         if self.too_much:
             return "log"
+        if self.exceeded:
+            return self.exceeded
         return {"entries": "exits", "exit": ""}.get(self.counts.why, self.counts.why)
 
     @property

@@ -19,16 +19,16 @@ from typing import Sequence
 
 from common import ROOT, CasitaError
 from engines.machine import Module
-from . import guests, tour
+from . import bochs, guests, tour
 from .evidence import parse_bare, read
 from .generate import assemble, build_bare_loader, generate, run_tool, tool
 from .judge import judge
 from .machine import Seen, Start, arguments, run
 from .model import Lab, Test, TestResult, Verdict
-from .programs.asm import Guest
+from .programs.asm import HOLE, Guest
 from .subject import Subject, fill_in
 
-_BARE_SECONDS, _SECONDS = 30.0, 20.0  # backstops; a run takes less than one
+_BARE_SECONDS, _SECONDS, _BOCHS_SECONDS = 30.0, 20.0, 40.0  # backstops; a run takes a second
 _BARE_INSTRUCTIONS = 400_000_000
 _HOST_MEM = 128  # MiB for Casita, beside the guests' memory
 # Without memory virtualization, and with several guests, each has what lies before the next.
@@ -100,10 +100,13 @@ def _program(
         code=code,
         answers=fill_in(guest.answers, nibbles, name),
         instructions=guest.instructions,
-        exact=True,
+        exact=guest.end != HOLE,
         end=guest.end,
         first_port=guest.first_port,
         last_code=guest.last_code,
+        touches=guest.touches,
+        holes=guest.holes,
+        sure_nibbles=guest.sure_nibbles,
     )
 
 
@@ -160,10 +163,11 @@ def _fixed(test: Test, elf: Path, folder: Path, plugin: Path) -> Subject:
 
 def _start(test: Test, image: Path, prepared: Prepared) -> Start:
     subjects = prepared.subjects[test.name]
+    shared = any("paging=none" in subject.words for subject in subjects)
     return Start(
         image=image,
         modules=[Module(subject.path, subject.words) for subject in subjects],
-        mem=_HOST_MEM + test.mem,
+        mem=_HOST_MEM + test.mem * (1 if shared else len(subjects)),
         model=test.cpu,
         plugin=prepared.plugin,
         low=min(subject.low for subject in subjects),
@@ -177,9 +181,11 @@ def run_test(test: Test, image: Path, prepared: Prepared, directory: Path) -> Te
     """Run one test on an image (stripped). `directory` is there, empty, and for this run alone."""
     if test.kind == "tour":
         return tour.run_tour(test, image, prepared.seed, prepared.plugin, directory)
-    if test.engine != "qemu":
-        raise CasitaError(f"test {test.name}: only tours run in {test.engine} so far")
-    seen = run(_start(test, image, prepared), directory, _SECONDS)
+    start = _start(test, image, prepared)
+    if test.engine == "bochs":
+        seen = bochs.run(start, directory, _BOCHS_SECONDS)
+    else:
+        seen = run(start, directory, _SECONDS)
     found = judge(test, prepared.subjects[test.name], seen)
     return TestResult(
         test=test,
@@ -196,6 +202,7 @@ def commands(test: Test, image: Path, prepared: Prepared, directory: Path) -> di
     """How a person runs just this: as it is graded, and waiting for GDB at port 1234."""
     if test.kind == "tour":
         return {"qemu": tour.arguments_of(test, image, prepared.seed)}
-    del directory
     start = _start(test, image, prepared)
+    if test.engine == "bochs":
+        return {"bochs": bochs.prepare(start, directory)}
     return {"qemu": arguments(start), "gdb": arguments(start, gdb=True)}

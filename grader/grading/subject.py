@@ -32,6 +32,9 @@ class Subject:
     end: str  # as in programs.asm.Guest
     first_port: int | None = None
     last_code: int | None = None
+    touches: tuple[int, ...] = ()  # as in programs.asm.Guest
+    holes: tuple[int, ...] = ()
+    sure_nibbles: int | None = None
 
     @property
     def nibbles(self) -> tuple[int, ...]:
@@ -68,6 +71,9 @@ def fill_in(answers: tuple[Answer, ...], nibbles: tuple[int, ...], who: str) -> 
             if len(said) < answer.nibbles:
                 raise CasitaError(f"{who} did not answer {answer.name} when it ran bare")
             expected = int("".join(f"{nibble:x}" for nibble in said), 16)
+        elif said and said != tuple(expected >> 4 * i & 15 for i in reversed(range(answer.nibbles))):
+            heard = "".join(f"{nibble:x}" for nibble in said)
+            raise CasitaError(f"{who}, {answer.name}: bare it is {heard}, not {expected:x}")
         filled.append(Answer(answer.name, answer.nibbles, expected))
     if nibbles and at != len(nibbles):
         raise CasitaError(f"{who} answered {len(nibbles)} nibbles when it ran bare, not {at}")

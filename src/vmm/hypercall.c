@@ -27,12 +27,21 @@ static s64 call_exit(struct vcpu *vcpu, const u64 args[4], void *opaque)
 	return 0;
 }
 
+static s64 call_yield(struct vcpu *vcpu, const u64 args[4], void *opaque)
+{
+	(void)args, (void)opaque;
+	vcpu->requests |= REQUEST_LEAVE;
+	return 0;
+}
+
 static const struct hypercall_hook version = {.number = 0, .fn = call_version};
 static const struct hypercall_hook print_byte = {.number = 1, .fn = call_print};
 static const struct hypercall_hook exit_vm = {.number = 2, .fn = call_exit};
+static const struct hypercall_hook yield = {.number = 3, .fn = call_yield};
 HYPERCALL(version);
 HYPERCALL(print_byte);
 HYPERCALL(exit_vm);
+HYPERCALL(yield);
 
 static const struct hypercall_hook *find(const struct vm *vm, u64 number)
 {

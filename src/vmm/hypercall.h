@@ -11,6 +11,7 @@
  *	0	version	-		1
  *	1	print	RBX: a byte	0; the byte goes to the VM's console
  *	2	exit	RBX: status	does not return; the VM stops with that status, 0-255
+ *	3	yield	-		0; the VM's turn ends, and the others have theirs
  *	4	dirty log  RBX: 1 or 0	0; begins or ends to note which pages of RAM are written
  *	5	dirty	RBX: address	bit n: the nth page from there was written since it was asked
  *					about last, 32 pages

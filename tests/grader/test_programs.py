@@ -13,7 +13,7 @@ from unittest import mock
 from support import CasitaError, make_test
 from grading import generate, runner, tour
 from grading.model import Lab
-from grading.programs import lab1, lab2
+from grading.programs import lab1, lab2, lab3, lab4
 from grading.subject import fill_in
 from grading.programs.asm import Answer, Asm, Guest
 
@@ -24,7 +24,8 @@ class Programs(unittest.TestCase):
     """The programs' text."""
 
     def test_seeds(self) -> None:
-        for lab, programs in ((1, lab1.PROGRAMS), (2, lab2.PROGRAMS)):
+        labs = ((1, lab1.PROGRAMS), (2, lab2.PROGRAMS), (3, lab3.PROGRAMS), (4, lab4.PROGRAMS))
+        for lab, programs in labs:
             for name in programs:
                 test = make_test(name, kind="program", run=name, lab=lab)
                 one, same, other = (generate.generate(test, seed, FOLDER) for seed in (1, 1, 2))
@@ -49,8 +50,10 @@ class Programs(unittest.TestCase):
         self.assertEqual(asm.finish().instructions, 12 + 2 + 5 + 2)
 
     def test_answers_are_filled_in(self) -> None:
-        filled = fill_in((Answer("a", 2), Answer("b", 1, 5)), (1, 2, 9), "x")
+        filled = fill_in((Answer("a", 2), Answer("b", 1, 5)), (1, 2, 5), "x")
         self.assertEqual([answer.expected for answer in filled], [0x12, 5])
+        with self.assertRaisesRegex(CasitaError, "bare it is 9, not 5"):
+            fill_in((Answer("b", 1, 5),), (9,), "x")
         with self.assertRaises(CasitaError):
             fill_in((Answer("a", 2),), (1,), "x")
         with self.assertRaises(CasitaError):

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Mapping, Sequence
 
 from ..evidence import PORT_EXIT, PORT_NIBBLE
 
@@ -36,6 +36,8 @@ REGISTERS64 = tuple("r" + name[1:] for name in REGISTERS32) + tuple(
 
 # How a guest's run is to end, beside "exit", status 0.
 HALT, SHUTDOWN, STOPPED, ANY = "halt", "shutdown", "stopped", "any"
+# Like "exit", or its VM is stopped where it touches memory that it has not got.
+HOLE = "hole"
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,9 @@ class Guest:
     bare: bool = True  # can be run without Casita
     first_port: int | None = None  # the port of the OUT that it starts with; end is ANY
     last_code: int | None = None  # for STOPPED: the exit that ends it
+    touches: tuple[int, ...] = ()  # virtual addresses, in the order of their first use
+    holes: tuple[int, ...] = ()  # physical addresses without RAM that it uses, in order
+    sure_nibbles: int | None = None  # for HOLE: what it must answer before it may be stopped
 
 
 Program = Callable[[random.Random, Mapping[str, Any]], list[Guest]]
@@ -101,6 +106,11 @@ class Asm:
         self._labels += 1
         return f"label_{self._labels}"
 
+    @property
+    def answers(self) -> Sequence[Answer]:
+        """What it answers so far."""
+        return self._answers
+
     def word(self, rng: random.Random) -> int:
         """A random value as wide as a register."""
         return rng.getrandbits(self.bits)
@@ -135,7 +145,7 @@ class Asm:
 
     def finish(self, end: str = "exit", **fields: Any) -> Guest:
         """End the guest; `end` as in Guest."""
-        if end == "exit":
+        if end in ("exit", HOLE):
             self("xor %eax, %eax", f"out %al, ${PORT_EXIT:#x}")
         # Who comes here was not stopped where he should have been: a wrong answer, a bad status.
         self.text(f"\tmov ${PORT_NIBBLE + 15:#x}, %edx", "\tout %al, %dx")
