@@ -13,7 +13,7 @@ from .asm import Guest, Program
 from .lab3_cache import churn, spaces
 from .lab3_rights import faults, rights, supervisor
 from .neighbours import isolation, two
-from .paged import A, D, G, P, U, W, World, random_offset
+from .paged import A, D, G, P, PS, U, W, World, random_offset
 
 
 def walk(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
@@ -76,6 +76,11 @@ def tlb(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
         for gva in gvas:
             glob = G if gva in gvas[:2] and space is world.space else 0
             space.map(gva, rng.choice(frames), P | W | glob)
+    large, bits = world.far(1)[0] & -world.kind.page(2), P | W | PS
+    big, parts = [world.large_frame() for _ in range(2)], (offset, 0x9000 + offset)
+    for frame in big:
+        world.fill(frame, parts)
+    world.space.map(large, big[0], P | W, level=2)
     world.begin()
 
     def name(gva: int, after: str) -> str:
@@ -129,8 +134,15 @@ def tlb(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
         world.look(at, A | D, f"accessed and dirty of {gva:#x} after a read")
         world.write(gva + offset, rng.getrandbits(32))
         world.look(at, A | D, f"accessed and dirty of {gva:#x} after a second write")
-    # Global pages.
     world.switch(spaces[0])
+    # A large page is forgotten whole.
+    for part in parts:
+        world.read(large + part, f"{large + part:#x}, in a large page")
+    world.store(world.space.entry(large, 2), big[1] | bits, size)
+    world.invlpg(large + parts[0])
+    for part in reversed(parts):
+        world.read(large + part, f"{large + part:#x}, in a large page, after INVLPG of {large + parts[0]:#x}")
+    # Global pages.
     world.toggle_global()
     for gva in gvas[:2]:
         world.read(gva + offset, name(gva, "CR4.PGE was toggled"))
