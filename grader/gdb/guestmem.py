@@ -163,6 +163,7 @@ def _map_only(vm: vms.Vm, _gva: int, gpa: int | None) -> list[str]:
 PROCESSOR: dict[str, Callable[[vms.Vm, int, "int | None"], list[str]]] = {
     "nested": _nested,
     "shadow": _shadow,
+    "vtlb": _shadow,
     "": _map_only,
 }
 

@@ -367,6 +367,7 @@ static int walk_nothing(u64 gva, struct walk *out)
 		.page_size = PAGE_SIZE,
 		.writable = true,
 		.user = true,
+		.dirty = true, /* no bit is left to be set by a first write */
 	};
 	return 0;
 }

@@ -101,10 +101,12 @@ class Memory:
 
 
 class Space:
-    """An address space: a root, and the tables below it."""
+    """An address space: a root, and the tables below it. `unused`: bits set in the entries of the
+    upper levels that mean nothing."""
 
-    def __init__(self, kind: Kind, memory: Memory) -> None:
+    def __init__(self, kind: Kind, memory: Memory, unused: int = 0) -> None:
         self.kind = kind
+        self.unused = unused
         self.memory = memory
         self.tables: list[int] = []
         self.root = self._table()
@@ -122,9 +124,9 @@ class Space:
             value = self.memory.get(at, self.kind.size)
             if not value & P:
                 pointer = self.kind.name == "pae" and above == 3
-                value = self._table() | (P if pointer else upper)
+                value = self._table() | (P if pointer else upper | self.unused)
                 self.memory.put(at, value, self.kind.size)
-            assert above != 2 or not value & PS, "a large page is in the way"
+            assert above != 2 or not value & PS & ~self.unused, "a large page is in the way"
             table = value & _ADDRESS
         return table + self.kind.index(gva, level) * self.kind.size
 

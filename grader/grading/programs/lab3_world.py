@@ -60,7 +60,7 @@ class World(Processor):
 
     def new_space(self) -> Space:
         """An address space in which the guest itself is mapped."""
-        space = Space(self.kind, self.memory)
+        space = Space(self.kind, self.memory, 0 if self.modes.pse else PS)
         level = 2 if self.modes.pse else 1
         space.identity(ADDRESS, IDENTITY_END, level)
         self._spaces.append(space)
