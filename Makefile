@@ -63,6 +63,9 @@ handout: setup-handout
 
 #}
 grade: setup-grade
+#{ staff
+	$(BUILD_IN) src $(O)/bootdisk.bin
+#}
 	@$(PYTHON) grader/grade make
 
 defconfig menuconfig: setup-run
