@@ -141,7 +141,7 @@ def tlb(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
     world.store(world.space.entry(large, 2), big[1] | bits, size)
     world.invlpg(large + parts[0])
     for part in reversed(parts):
-        world.read(large + part, f"{large + part:#x}, in a large page, after INVLPG of {large + parts[0]:#x}")
+        world.read(large + part, f"{large + part:#x}, in a large page, after INVLPG at {offset:#x}")
     # Global pages.
     world.toggle_global()
     for gva in gvas[:2]:
