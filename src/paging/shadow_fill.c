@@ -152,7 +152,7 @@ static bool believable(const struct shadow *s, u64 entry)
 static struct want want_believed(const struct shadow *s, const struct shadow_page *p, unsigned slot,
 				 u64 entry)
 {
-	struct want nothing = {WANT_NOTHING};
+	struct want nothing = {.kind = WANT_NOTHING};
 	int level = p->role & ROLE_LEVEL;
 	unsigned rights = p->role >> ROLE_RIGHTS_SHIFT & rights_of(entry);
 	bool narrow = s->mode.tables == MODE_32;
