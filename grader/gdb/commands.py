@@ -243,6 +243,7 @@ class _Prefix(gdb.Command):
 
 def register() -> None:
     """Make the commands."""
+    gdb.execute("set max-value-size unlimited")  # a struct vm has a table of all ports in it
     _Prefix()
     for name, run in _COMMANDS.items():
         _Command(name, run)

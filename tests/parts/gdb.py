@@ -40,7 +40,9 @@ def _gdb(*commands: str, guest: str = "pagefault") -> list[str]:
 def _batch(arguments: list[str], commands: list[str]) -> list[str]:
     """Run GDB; what comes before the first command is dropped."""
     words = [word for command in commands for word in ("-ex", r"echo \n=====\n", "-ex", command)]
-    output = shell(["gdb", "-nx", "-batch", *arguments, *words]).stdout
+    result = shell(["gdb", "-nx", "-batch", *arguments, *words])
+    output = result.stdout
+    expect("Fatal signal" not in output, "GDB itself came to grief", output)
     expect("Traceback" not in output and "Python Exception" not in output, "a traceback", output)
     return [part.strip("\n") for part in output.split("\n=====\n")[1:]]
 
@@ -219,8 +221,8 @@ def _two_walkers() -> None:
     folder = scratch("gdb")
     (folder / "shim.c").write_text(_SHIM)
     library = folder / "walk.so"
-    built = shell(["gcc", "-shared", "-fPIC", "-O1", f"-I{ROOT}/src", "-o", library, folder / "shim.c",
-                   ROOT / "src" / "x86" / "walk.c"])
+    built = shell(["gcc", "-shared", "-fPIC", "-O1", "-DSTAGE=10", "-DSOLVED=10", f"-I{ROOT}/src",
+                   "-o", library, folder / "shim.c", ROOT / "src" / "x86" / "walk.c"])
     expect(built.returncode == 0, "walk.c does not build here", built.stdout)
     program = [sys.executable, "-c", _IN_A_PROCESS_OF_ITS_OWN, str(_COMMANDS), str(ROOT / "tests"),
                str(ROOT / "grader"), str(library)]
