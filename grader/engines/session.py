@@ -90,7 +90,9 @@ class Session(ABC):
         pending = b""  # typed, and not yet taken by the engine
         while deadline is None or time.monotonic() < deadline:
             reads = [line_in] + ([_STDIN] if typing and not pending else [])
-            reads, writes, _ = select.select(reads, [line_out] if pending else [], [], 0.1)
+            ended = process.poll() is not None  # asked first: what it said at last is still there
+            wait = 0.0 if ended else 0.1
+            reads, writes, _ = select.select(reads, [line_out] if pending else [], [], wait)
             if _STDIN in reads:
                 typed = _read(_STDIN)
                 typing = bool(typed)
@@ -108,7 +110,7 @@ class Session(ABC):
                 if not data:  # closed: the process is about to end
                     _wait(process)
                     return End.EXITED
-            elif process.poll() is not None:
+            elif ended:
                 return End.EXITED
         return End.TIMEOUT
 
