@@ -333,20 +333,16 @@ static void check_storm(unsigned count)
 	check_equal(name("forkstorm"), (u64)count << 32 | sum, (u64)count << 32);
 }
 
-/* The N of forkstorm=N (Multiboot 1 §3.3: flags, then at 16 the command line), or -1. */
+/* The N of forkstorm=N, or -1. */
 static int wanted_storm(void)
 {
-	static const char word[] = "forkstorm=";
-	const u32 *info = (const u32 *)(reg_t)boot_info;
-	const char *at = info[0] & BIT(2) ? (const char *)(reg_t)info[4] : "";
+	const char *at = boot_word("forkstorm=");
 	int n = 0;
 
-	while (*at && memcmp(at, word, strlen(word)))
-		at++;
-	if (!*at)
+	if (!at)
 		return -1;
-	for (at += strlen(word); *at >= '0' && *at <= '9'; at++)
-		n = n * 10 + *at - '0';
+	while (*at >= '0' && *at <= '9')
+		n = n * 10 + *at++ - '0';
 	return n < SPACES ? n : SPACES;
 }
 
