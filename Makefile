@@ -55,6 +55,9 @@ run gdb: setup-run
 check: setup-check
 	@$(PYTHON) tests/check.py $(PART)
 
+bench: setup-check
+	@$(PYTHON) tests/bench.py $(BENCH)
+
 check-slurm: setup-slurm
 	@$(PYTHON) tests/slurm.py
 
@@ -120,6 +123,7 @@ help:
 #: make run RUN='…'     run these commands in it; the last line is "guest exit status N"
 #{ staff
 #: make check           every test; PART=unit and the like: only that part
+#: make bench           figures side by side: bare, nested, shadow; BENCH=growth and the like: only those
 #}
 #: make grade LAB=n      grade this tree; PATCH=file, TREE=dir: that; TEST=name: only that test
 #: make gdb             like make run, but wait for GDB; there, `casita help` lists our commands
@@ -147,5 +151,5 @@ help:
 .PHONY: all casita guests run gdb setup-gdb grade setup-grade check defconfig menuconfig setup setup-run setup-check doctor docs \
 	clean help
 #{ staff
-.PHONY: check-slurm setup-slurm handout setup-handout
+.PHONY: bench check-slurm setup-slurm handout setup-handout
 #}

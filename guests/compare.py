@@ -30,7 +30,12 @@ from engines import End, Machine, Module, Outcome, boot  # noqa: E402
 _TIMEOUT = 60.0  # seconds; a backstop, no guest needs a tenth of it
 _CASITA_MEM = 128  # MiB for Casita and its tables, beside the guest's
 _VERDICT = re.compile(r"^casita: [\w-]+: (.*)$")
-_ENDS = {"exit": "exited with status 0", "shutdown": "triple fault", "halt": "powered off"}
+_ENDS = {
+    "exit": "exited with status 0",
+    "shutdown": "triple fault",
+    "halt": "powered off",
+    "stop": "stopped: its page tables are at",
+}
 # What Bochs itself writes between the guest's lines.
 _BOCHS = re.compile(r"^(\(\d+\)|<bochs|Next at|=====|\[|0{6,}|Bochs |Please visit| )")
 

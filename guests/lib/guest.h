@@ -44,6 +44,12 @@ void guest(void);
 /* What the boot loader left in EAX and EBX (Multiboot 1 §3.2). */
 extern u32 boot_magic, boot_info;
 
+/**
+ * boot_word() - look for @word on our command line (Multiboot 1 §3.3).
+ * Return: what stands behind it, or NULL.
+ */
+const char *boot_word(const char *word);
+
 /*
  * A grader builds the guests anew for each seed (-DGUEST_SEED=n): then probes start with other
  * values in the registers (probe.c), and answers leave mixed with a stream (answer.c). 0: none of

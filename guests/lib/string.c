@@ -41,3 +41,13 @@ size_t strlen(const char *s)
 		n++;
 	return n;
 }
+
+const char *boot_word(const char *word)
+{
+	const u32 *info = (const u32 *)(reg_t)boot_info;
+	const char *at = info[0] & BIT(2) ? (const char *)(reg_t)info[4] : "";
+
+	while (*at && memcmp(at, word, strlen(word)))
+		at++;
+	return *at ? at + strlen(word) : NULL;
+}

@@ -9,26 +9,39 @@
 enum {
 	SYS_write = 1,
 	SYS_open = 2,
+	SYS_mmap = 9,
+	SYS_mprotect = 10,
+	SYS_munmap = 11,
 	SYS_rt_sigaction = 13,
 	SYS_ioctl = 16,
+	SYS_mremap = 25,
+	SYS_fork = 57,
 	SYS_execve = 59,
 	SYS_exit = 60,
+	SYS_wait4 = 61,
 	SYS_setsid = 112,
 	SYS_sync = 162,
 	SYS_reboot = 169,
 	SYS_iopl = 172,
 };
 
-static inline long syscall4(long n, long a, long b, long c, long d)
+static inline long syscall6(long n, long a, long b, long c, long d, long e, long f)
 {
 	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+	register long r9 __asm__("r9") = f;
 	long r;
 
 	__asm__ volatile("syscall"
 			 : "=a"(r)
-			 : "a"(n), "D"(a), "S"(b), "d"(c), "r"(r10)
+			 : "a"(n), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
 			 : "rcx", "r11", "memory");
 	return r;
+}
+
+static inline long syscall4(long n, long a, long b, long c, long d)
+{
+	return syscall6(n, a, b, c, d, 0, 0);
 }
 
 static inline long syscall(long n, long a, long b, long c)

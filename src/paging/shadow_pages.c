@@ -264,6 +264,7 @@ page_no shadow_get(struct shadow *s, u64 frame, unsigned role)
 		return n;
 	}
 	n = take(s);
+	s->vm->tables++;
 	first = !*list;
 	s->pages[n].frame = frame;
 	s->pages[n].role = role;
@@ -295,6 +296,7 @@ void shadow_drop(struct shadow *s, page_no n)
 	age_del(s, n);
 	p->next = s->free;
 	s->free = n;
+	s->vm->tables--;
 	if (p->role & ROLE_DIRECT || s->frames[p->frame].tables)
 		return;
 	s->areas[p->frame >> 9].tables--;
@@ -346,6 +348,7 @@ int shadow_pages_create(struct shadow *s)
 
 	s->frame_count = end_of_ram(s->vm) >> PAGE_SHIFT;
 	s->pool_size = POOL_BASE + max(min(wanted, POOL_MAX), POOL_MIN);
+	s->vm->tables_max = s->pool_size - POOL_BASE;
 	s->bytes = lay_out(s, 0);
 	s->memory = pages_alloc_zero(s->bytes, PAGE_SIZE);
 	s->roots = pages_alloc_zero(2 * PAGE_SIZE, PAGE_SIZE);

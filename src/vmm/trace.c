@@ -43,6 +43,8 @@ void trace_print(const struct vm *vm)
 	}
 	print("  %-12s %12lu %16lu\n", "total", total(t), outside);
 	print("  %-12s %12s %16lu\n", "inside", "", t->left - t->start - outside);
+	if (vm->tables_max)
+		print("  shadow pages %12u of %u\n", vm->tables, vm->tables_max);
 }
 
 void trace_last(const struct vm *vm, unsigned n)

@@ -63,6 +63,9 @@ struct vm {
 	struct trace *trace;
 	struct exit exit; /* the last one, where there is no trace */
 
+	/* Of a paging mode's pool of page tables: in use, and all there are. */
+	unsigned tables, tables_max;
+
 	struct {
 		struct cpuid_regs leaf[2 * CPUID_STORED];
 		u32 fixed; /* bit n: leaf[n] is always as stored */

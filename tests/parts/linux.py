@@ -7,6 +7,7 @@ import re
 from functools import partial
 
 import linux
+from benches import loads
 from common import BUILD, scratch_directory
 from engines import Machine, Module, boot
 from .harness import BACKSTOP, Failure, Test, expect, expect_in, make_run
@@ -110,12 +111,23 @@ def _append() -> None:
     expect_in(f" {words}\n", run.stdout)
 
 
+def _loads() -> None:
+    """Work has the same results bare and in both paging modes; `make bench` does far more."""
+    said = {name: loads.results(text) for name, text in loads.run(loads.SMALL, False).items()}
+    expect_in("fork: 100 of 100\n", said["bare"])
+    expect_in("gzip: there and back\n", said["bare"])
+    expect_in("churn: 1500 steps", said["bare"])
+    for name, seen in said.items():
+        expect(seen == said["bare"], f"{name}: not what it is bare:\n{said['bare']}", seen)
+
+
 def tests() -> list[Test]:
     """Both engines, and what make reports."""
     return [
         Test("qemu", partial(_boot, "qemu"), weight=40),
         Test("bochs", partial(_boot, "bochs"), weight=60),
         Test("clock", _clock, weight=40),
+        Test("loads", _loads, weight=30),
         Test("status-3", partial(_status, "qemu", "echo before; exit 3", 3), weight=8),
         Test("status-255", partial(_status, "qemu", "sh -c 'exit 255'", 255), weight=8),
         Test("status-of-the-last", partial(_status, "qemu", "false; true", 0), weight=8),
