@@ -213,26 +213,14 @@ static u64 odd_bits(const struct mode *mode, unsigned phys_bits)
 	return odd;
 }
 
-/* Four directory pointers for a guest without long mode. What is not linked here a #PF will link. */
-static void load_pointers(struct shadow *s, const struct walk_regs *regs)
-{
-	u64 frame = s->mode.tables == MODE_32 ? (u32)regs->cr3 >> PAGE_SHIFT : 0;
-
-	if (s->root == ROOT_PAE && s->mode.tables == MODE_NONE)
-		return;
-	for (unsigned i = 0; i < 4; i++)
-		shadow_clear(s, entry_number(ROOT_PAE, i));
-	s->root = ROOT_PAE;
-	s->root_frame = frame;
-}
-
 static void load_root(struct shadow *s, const struct walk_regs *regs)
 {
 	u64 table = regs->cr3 & PTE_ADDR;
 	page_no root;
 
+	shadow_drop_dead(s);
 	if (s->mode.tables != MODE_LONG) {
-		load_pointers(s, regs);
+		shadow_link_root(s, regs);
 		return;
 	}
 	s->root = NO_PAGE; /* the old one may go */
@@ -255,10 +243,11 @@ static void shadow_registers_written(struct vcpu *vcpu)
 
 	cpu->get_walk(vcpu, &regs);
 	mode = mode_of(&regs);
-	if (!same_mode(&mode, &s->mode))
+	if (!same_mode(&mode, &s->mode)) {
 		shadow_drop_all(s);
-	s->mode = mode;
-	s->odd = odd_bits(&mode, regs.phys_bits);
+		s->mode = mode;
+		s->odd = odd_bits(&mode, regs.phys_bits);
+	}
 	load_root(s, &regs);
 	real_registers(vcpu, &regs, s->root ? s->pages[s->root].table : s->nothing);
 	s->stale = true;

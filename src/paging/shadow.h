@@ -46,6 +46,7 @@ struct shadow_page {
 	u64 frame;	      /* guest physical address >> 12 */
 	u16 role;	      /* ROLE_* */
 	bool late;	      /* the guest's table has been written since we looked */
+	u16 first, end;	      /* of its entries only these, without the last, may be filled */
 	page_no next;	      /* of the same frame */
 	page_no older, newer; /* all in use, by when they were needed last */
 };
@@ -59,6 +60,7 @@ struct frame {
 	page_no tables; /* the shadow pages of this frame, if there is a page table in it */
 	bool open;	/* and the guest may write it nevertheless: they may be out of sync */
 	bool written;	/* and we have, in its place */
+	bool late;	/* some of its shadow pages may be so */
 };
 
 /* … and of each 2 MiB. */
@@ -74,7 +76,7 @@ struct chain_link {
 	u32 next, prev;
 };
 
-#define OPEN_MAX 24 /* frames that may be out of sync at a time */
+#define OPEN_MAX 16 /* frames that may be out of sync at a time */
 
 /* What the meaning of the guest's tables hangs on. If it changes, nothing that we have is right. */
 struct mode {
@@ -106,8 +108,8 @@ struct shadow {
 	 * each shadow page. */
 	u32 *heads;
 	struct chain_link *links; /* by entry_no */
-	u64 open[OPEN_MAX];	  /* frames + 1; the oldest is overwritten next */
-	unsigned open_next;
+	u64 open[OPEN_MAX];	  /* frames, the one that was opened longest ago first */
+	unsigned open_count;
 };
 
 /* ---- shadow_chains.c -------------------------------------------------------------------------- */
@@ -196,14 +198,16 @@ bool shadow_write(struct shadow *s, u64 frame);
  * @lowest: and from this level up
  */
 void shadow_sync(struct shadow *s, page_no top, unsigned lowest);
+/** shadow_drop_dead() - forget tables that the guest has written, and that nothing leads to. */
+void shadow_drop_dead(struct shadow *s);
 /** shadow_use() - one that was not in use may be out of sync; it is about to be linked. */
 void shadow_use(struct shadow *s, page_no page);
 
 /* ---- shadow_fill.c ---------------------------------------------------------------------------- */
 
-/** shadow_refresh() - make entries of a shadow page agree with the guest's table. */
-void shadow_refresh(struct shadow *s, page_no page, unsigned first, unsigned count);
-/** shadow_begin() - look at the guest's table for the first time, and link what there is. */
+/** shadow_refresh() - make entries of a shadow page, up to @end, agree with the guest's table. */
+void shadow_refresh(struct shadow *s, page_no page, unsigned first, unsigned end);
+/** shadow_begin() - look at a table above level 1 for the first time, and link what there is. */
 void shadow_begin(struct shadow *s, page_no page);
 /** shadow_fill_direct() - fill a new page that maps memory one to one. */
 void shadow_fill_direct(struct shadow *s, page_no page);
@@ -224,6 +228,8 @@ struct way {
  */
 bool shadow_fill(struct shadow *s, gva_t gva, const struct walk *walk, const struct way *way,
 		 bool write, bool user);
+/** shadow_link_root() - ROOT_PAE's pointers, after MOV CR3; @regs: the guest's. */
+void shadow_link_root(struct shadow *s, const struct walk_regs *regs);
 /** shadow_invalidate() - INVLPG. */
 void shadow_invalidate(struct shadow *s, gva_t gva);
 

@@ -47,7 +47,12 @@ static void chain_del(struct shadow *s, entry_no e)
 
 void shadow_set(struct shadow *s, entry_no e, u64 value, u32 chain)
 {
-	*entry_of(s, e) = value;
+	struct shadow_page *p = &s->pages[e / PT_ENTRIES];
+	u16 slot = e % PT_ENTRIES;
+
+	p->table[slot] = value;
+	p->first = min(p->first, slot);
+	p->end = max(p->end, (u16)(slot + 1));
 	chain_add(s, chain, e);
 }
 

@@ -25,7 +25,7 @@
  *	2. making it so
  *	3. many at a time
  *	4. one, for a #PF
- *	5. INVLPG
+ *	5. MOV CR3 and INVLPG
  */
 #include "host/cpu.h"
 #include "host/host.h"
@@ -205,7 +205,7 @@ static void link_page(struct shadow *s, entry_no e, page_no page)
 static bool make(struct shadow *s, page_no page, unsigned slot, const struct want *want,
 		 bool create)
 {
-	int level = page == ROOT_PAE ? 3 : s->pages[page].role & ROLE_LEVEL;
+	int level = s->pages[page].role & ROLE_LEVEL;
 	entry_no e = entry_number(page, slot);
 	u64 entry = *entry_of(s, e);
 	page_no child;
@@ -261,18 +261,21 @@ static void refresh_one(struct shadow *s, page_no page, unsigned slot, u64 entry
 	make(s, page, slot, &want, false);
 }
 
-/* A 32-bit guest's table has twice as many entries, of half the size. */
-static u64 guest_entry(const struct shadow *s, const struct shadow_page *p, const u64 *table,
-		       unsigned slot)
+static bool narrow(const struct shadow *s)
 {
-	const u32 *narrow = (const u32 *)table;
+	return s->mode.tables == MODE_32;
+}
+
+/* A 32-bit guest's table has twice as many entries, of half the size. */
+static u64 guest_entry(bool is_narrow, const struct shadow_page *p, const u64 *table, unsigned slot)
+{
 	unsigned quadrant = p->role >> ROLE_QUADRANT_SHIFT & 3;
 
-	if (s->mode.tables != MODE_32)
+	if (!is_narrow)
 		return table[slot];
 	if ((p->role & ROLE_LEVEL) == 1)
-		return narrow[quadrant * PT_ENTRIES + slot];
-	return narrow[quadrant * PT_ENTRIES / 2 + slot / 2];
+		return ((const u32 *)table)[quadrant * PT_ENTRIES + slot];
+	return ((const u32 *)table)[quadrant * PT_ENTRIES / 2 + slot / 2];
 }
 
 static const u64 *guest_table(const struct shadow *s, const struct shadow_page *p)
@@ -280,22 +283,24 @@ static const u64 *guest_table(const struct shadow *s, const struct shadow_page *
 	return vm_ptr(s->vm, GPA(p->frame << PAGE_SHIFT), PAGE_SIZE);
 }
 
+/* The first slot from this one on, before @end, at which two tables differ. */
+static unsigned differ(const struct shadow *s, const u64 *a, const u64 *b, unsigned slot,
+		       unsigned end)
+{
+	return s->mode.tables == MODE_32 ? slot : slot + words_equal(a + slot, b + slot, end - slot);
+}
+
 /* New entries in a table of small pages are left to a #PF: most of them will never be needed. */
-void shadow_refresh(struct shadow *s, page_no page, unsigned first, unsigned count)
+void shadow_refresh(struct shadow *s, page_no page, unsigned first, unsigned end)
 {
 	const struct shadow_page *p = &s->pages[page];
 	u64 *seen = &s->seen[entry_number(page, 0)];
 	const u64 *table = guest_table(s, p);
-	unsigned end = first + count;
+	bool is_narrow = narrow(s);
 
-	for (unsigned slot = first; slot < end; slot++) {
-		u64 entry;
+	for (unsigned slot = first; (slot = differ(s, table, seen, slot, end)) < end; slot++) {
+		u64 entry = guest_entry(is_narrow, p, table, slot);
 
-		if (s->mode.tables != MODE_32)
-			slot += words_equal(&table[slot], &seen[slot], end - slot);
-		if (slot == end)
-			break;
-		entry = guest_entry(s, p, table, slot);
 		if (entry == seen[slot])
 			continue;
 		if (!(entry & PTE_P))
@@ -311,9 +316,10 @@ static void prefetch(struct shadow *s, page_no page, unsigned first, unsigned co
 {
 	const struct shadow_page *p = &s->pages[page];
 	const u64 *seen = &s->seen[entry_number(page, 0)], *table = guest_table(s, p);
+	bool is_narrow = narrow(s);
 
 	for (unsigned slot = first; slot < first + count; slot++) {
-		u64 entry = guest_entry(s, p, table, slot);
+		u64 entry = guest_entry(is_narrow, p, table, slot);
 
 		if (p->table[slot] ? entry != seen[slot] : entry & PTE_P)
 			refresh_one(s, page, slot, entry);
@@ -323,19 +329,15 @@ static void prefetch(struct shadow *s, page_no page, unsigned first, unsigned co
 void shadow_begin(struct shadow *s, page_no page)
 {
 	const struct shadow_page *p = &s->pages[page];
-	u64 *seen = &s->seen[entry_number(page, 0)];
 	const u64 *table = guest_table(s, p);
+	unsigned end = (p->role & ROLE_LEVEL) > 1 ? PT_ENTRIES : 0;
+	bool is_narrow = narrow(s);
 
-	if ((p->role & ROLE_LEVEL) > 1) {
-		prefetch(s, page, 0, PT_ENTRIES);
-		return;
-	}
-	for (unsigned slot = 0; slot < PT_ENTRIES; slot++) {
-		u64 entry = guest_entry(s, p, table, slot);
+	for (unsigned slot = 0; (slot = differ(s, table, s->nothing, slot, end)) < end; slot++) {
+		u64 entry = guest_entry(is_narrow, p, table, slot);
 
-		if (entry != seen[slot])
-			shadow_clear(s, entry_number(page, slot));
-		seen[slot] = entry;
+		if (entry & PTE_P)
+			refresh_one(s, page, slot, entry);
 	}
 }
 
@@ -432,7 +434,35 @@ bool shadow_fill(struct shadow *s, gva_t gva, const struct walk *walk, const str
 	return changed;
 }
 
-/* ---- 5. INVLPG --------------------------------------------------------------------------------- */
+/* ---- 5. MOV CR3 and INVLPG ------------------------------------------------------------------- */
+
+/*
+ * Four directory pointers for a guest without long mode. What has no shadow yet a #PF will link; and
+ * all of it while there is no paging, for then CR3 means nothing.
+ */
+void shadow_link_root(struct shadow *s, const struct walk_regs *regs)
+{
+	u64 table = (u32)regs->cr3 & (narrow(s) ? 0xfffff000 : 0xffffffe0);
+	const u64 *pointers = vm_ptr(s->vm, GPA(table), 32);
+
+	if (s->root == ROOT_PAE && s->mode.tables == MODE_NONE)
+		return;
+	s->root = ROOT_PAE;
+	s->root_frame = s->mode.tables == MODE_NONE ? 0 : table >> PAGE_SHIFT;
+	for (unsigned i = 0; i < 4; i++) {
+		struct want want = {.kind = WANT_NOTHING};
+
+		if (narrow(s))
+			want = want_table(table, 2, i, RIGHTS_ALL);
+		else if (s->mode.tables == MODE_PAE && pointers && pointers[i] & PTE_P)
+			want = want_table(table_of(s, pointers[i]), 2, 0, RIGHTS_ALL);
+		if (want.frame >= s->frame_count)
+			want.kind = WANT_NOTHING;
+		make(s, ROOT_PAE, i, &want, false);
+	}
+	shadow_sync(s, ROOT_PAE, 1);
+}
+
 
 /*
  * It forgets the page, and whatever the processor remembers of the levels above, whichever page that
@@ -454,5 +484,5 @@ void shadow_invalidate(struct shadow *s, gva_t gva)
 		page = shadow_linked(s, entry);
 	}
 	if (!(s->pages[page].role & ROLE_DIRECT) && s->frames[s->pages[page].frame].open)
-		shadow_refresh(s, page, pt_index(gva.a, 1), 1);
+		shadow_refresh(s, page, pt_index(gva.a, 1), pt_index(gva.a, 1) + 1);
 }

@@ -24,6 +24,7 @@
  *	3. open and closed
  *	4. the interface
  */
+#include "host/cpu.h"
 #include "host/host.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -98,24 +99,29 @@ static bool unused(const struct shadow *s, page_no n)
 	return n != s->root && !s->heads[chain_of_page(s, n)];
 }
 
+static unsigned level_of(const struct shadow *s, page_no n)
+{
+	return s->pages[n].role & ROLE_LEVEL;
+}
+
 /*
  * Is a shadow page at or below another? Links go down a level each, so this ends; and nearly always
  * there is one way up only.
  */
 static bool is_below(const struct shadow *s, page_no n, page_no top)
 {
+	unsigned level = level_of(s, top);
 	entry_no e, next;
 
-	while (n != top) {
+	for (; level_of(s, n) < level; n = e / PT_ENTRIES) {
 		e = s->heads[chain_of_page(s, n)];
 		if (!e)
 			return false;
 		if (s->links[e].next)
 			break;
-		n = e / PT_ENTRIES;
 	}
-	if (n == top)
-		return true;
+	if (level_of(s, n) >= level)
+		return n == top;
 	for_chain(s, chain_of_page(s, n), e, next)
 	{
 		if (is_below(s, e / PT_ENTRIES, top))
@@ -139,8 +145,22 @@ static void drop_unused(struct shadow *s, u64 frame)
 
 static void freshen(struct shadow *s, page_no n)
 {
-	s->pages[n].late = false;
-	shadow_refresh(s, n, 0, PT_ENTRIES);
+	struct shadow_page *p = &s->pages[n];
+	bool small = level_of(s, n) == 1;
+
+	p->late = false;
+	shadow_refresh(s, n, small ? p->first : 0, small ? p->end : PT_ENTRIES);
+}
+
+static void forget_open(struct shadow *s, u64 frame)
+{
+	unsigned i = 0;
+
+	while (s->open[i] != frame)
+		i++;
+	for (s->open_count--; i < s->open_count; i++)
+		s->open[i] = s->open[i + 1];
+	s->frames[frame].open = false;
 }
 
 static void close_frame(struct shadow *s, u64 frame)
@@ -150,7 +170,7 @@ static void close_frame(struct shadow *s, u64 frame)
 	drop_unused(s, frame);
 	if (!s->frames[frame].tables)
 		return; /* and with the last one it was closed */
-	s->frames[frame].open = false;
+	forget_open(s, frame);
 	shadow_close(s, frame);
 	for (n = s->frames[frame].tables; n; n = s->pages[n].next)
 		freshen(s, n);
@@ -158,22 +178,10 @@ static void close_frame(struct shadow *s, u64 frame)
 
 static void note_open(struct shadow *s, u64 frame)
 {
-	u64 *slot = &s->open[s->open_next++ % OPEN_MAX];
-	u64 oldest = *slot;
-
-	*slot = frame + 1;
+	if (s->open_count == OPEN_MAX)
+		close_frame(s, s->open[0]);
+	s->open[s->open_count++] = frame;
 	s->frames[frame].open = true;
-	if (oldest)
-		close_frame(s, oldest - 1);
-}
-
-static void forget_open(struct shadow *s, u64 frame)
-{
-	for (unsigned i = 0; i < OPEN_MAX; i++) {
-		if (s->open[i] == frame + 1)
-			s->open[i] = 0;
-	}
-	s->frames[frame].open = false;
 }
 
 bool shadow_write(struct shadow *s, u64 frame)
@@ -192,41 +200,58 @@ bool shadow_write(struct shadow *s, u64 frame)
 	return true;
 }
 
-/* What was written since the last time makes all shadows of a frame late. Return: bit n: one of
- * level n is. */
-static unsigned late_levels(struct shadow *s, u64 frame)
+/* What was written since the last time makes all shadows of a frame late. Return: some are. */
+static bool note_late(struct shadow *s, u64 frame)
 {
-	bool written = shadow_written(s, frame);
-	unsigned levels = 0;
-
-	if (written)
+	if (shadow_written(s, frame)) {
 		shadow_forget_written(s, frame);
-	for (page_no n = s->frames[frame].tables; n; n = s->pages[n].next) {
-		s->pages[n].late |= written;
-		levels |= (unsigned)s->pages[n].late << (s->pages[n].role & ROLE_LEVEL);
+		for (page_no n = s->frames[frame].tables; n; n = s->pages[n].next)
+			s->pages[n].late = true;
+		s->frames[frame].late = true;
 	}
-	return levels;
+	return s->frames[frame].late;
 }
 
-/* From the top level down: what is no longer linked from above need not be put right. */
+/*
+ * One frame's part of it. What is not below @top may wait until it is, and what is below @lowest until
+ * the next time. But not a root: it may be one that the guest has given up and emptied, and then all
+ * that was below it is dead.
+ */
+static void sync_frame(struct shadow *s, u64 frame, page_no top, unsigned lowest)
+{
+	page_no n = s->frames[frame].tables;
+	bool late = false;
+
+	while (n && level_of(s, n) < lowest)
+		n = s->pages[n].next;
+	if (!n || !note_late(s, frame))
+		return;
+	for (n = s->frames[frame].tables; n; n = s->pages[n].next) {
+		if (!s->pages[n].late)
+			continue;
+		if (level_of(s, n) == 4 || (level_of(s, n) >= lowest && is_below(s, n, top)))
+			freshen(s, n);
+		else
+			late = true;
+	}
+	s->frames[frame].late = late;
+}
+
 void shadow_sync(struct shadow *s, page_no top, unsigned lowest)
 {
-	u8 levels[OPEN_MAX];
-	unsigned all = 0;
+	for (unsigned i = 0; i < s->open_count; i++)
+		sync_frame(s, s->open[i], top, lowest);
+}
 
-	for (unsigned i = 0; i < OPEN_MAX; i++) {
-		levels[i] = s->open[i] ? late_levels(s, s->open[i] - 1) : 0;
-		all |= levels[i];
-	}
-	for (unsigned level = 4; level >= lowest; level--) {
-		for (unsigned i = 0; all >> level & 1 && i < OPEN_MAX; i++) {
-			page_no n = levels[i] >> level & 1 ? s->frames[s->open[i] - 1].tables : 0;
+void shadow_drop_dead(struct shadow *s)
+{
+	for (unsigned i = s->open_count; i-- > 0;) {
+		page_no next, n = s->frames[s->open[i]].tables;
 
-			for (; n; n = s->pages[n].next) {
-				if (s->pages[n].late && (s->pages[n].role & ROLE_LEVEL) == level &&
-				    is_below(s, n, top))
-					freshen(s, n);
-			}
+		for (; n; n = next) {
+			next = s->pages[n].next;
+			if (level_of(s, n) < 4 && unused(s, n))
+				shadow_drop(s, n);
 		}
 	}
 }
@@ -237,7 +262,7 @@ void shadow_use(struct shadow *s, page_no n)
 
 	if (p->role & ROLE_DIRECT)
 		return;
-	if (s->frames[p->frame].open && late_levels(s, p->frame) && p->late)
+	if (s->frames[p->frame].open && note_late(s, p->frame) && p->late)
 		freshen(s, n);
 	if ((p->role & ROLE_LEVEL) > 1)
 		shadow_sync(s, n, 1);
@@ -269,6 +294,8 @@ page_no shadow_get(struct shadow *s, u64 frame, unsigned role)
 	s->pages[n].frame = frame;
 	s->pages[n].role = role;
 	s->pages[n].late = false;
+	s->pages[n].first = PT_ENTRIES;
+	s->pages[n].end = 0;
 	s->pages[n].next = *list;
 	*list = n;
 	age_add(s, n);
@@ -289,8 +316,11 @@ void shadow_drop(struct shadow *s, page_no n)
 	struct shadow_page *p = &s->pages[n];
 	entry_no e, next;
 
-	for (unsigned i = 0; i < PT_ENTRIES; i++)
-		shadow_clear(s, entry_number(n, i));
+	for (unsigned i = p->first; i < p->end; i++) {
+		i += words_equal(&p->table[i], s->nothing, p->end - i);
+		if (i < p->end)
+			shadow_clear(s, entry_number(n, i));
+	}
 	for_chain(s, chain_of_page(s, n), e, next) shadow_clear(s, e);
 	list_del(s, n);
 	age_del(s, n);
@@ -320,17 +350,16 @@ static u64 end_of_ram(const struct vm *vm)
 	return align_up(last->start.a + last->size, LARGE_SIZE);
 }
 
-/* Where each array is, when all are laid out in one piece from @base. Return: its size. */
+/*
+ * Where each array is, when all are laid out in one piece from @base. Those from @seen on are not read
+ * before they are written. Return: the size.
+ */
 static u64 lay_out(struct shadow *s, u64 base)
 {
 	u64 at = base, heads = s->frame_count + (s->frame_count >> 9) + s->pool_size;
 
 	s->tables = hpa_ptr(HPA(at));
 	at += (s->pool_size - POOL_BASE) * PAGE_SIZE;
-	s->seen = hpa_ptr(HPA(at));
-	at += s->pool_size * PAGE_SIZE;
-	s->links = hpa_ptr(HPA(at));
-	at += (u64)s->pool_size * PT_ENTRIES * sizeof(*s->links);
 	s->pages = hpa_ptr(HPA(at));
 	at += align_up(s->pool_size * sizeof(*s->pages), 16);
 	s->frames = hpa_ptr(HPA(at));
@@ -338,7 +367,11 @@ static u64 lay_out(struct shadow *s, u64 base)
 	s->areas = hpa_ptr(HPA(at));
 	at += align_up((s->frame_count >> 9) * sizeof(*s->areas), 16);
 	s->heads = hpa_ptr(HPA(at));
-	at += heads * sizeof(*s->heads);
+	at += align_up(heads * sizeof(*s->heads), 16);
+	s->seen = hpa_ptr(HPA(at));
+	at += s->pool_size * PAGE_SIZE;
+	s->links = hpa_ptr(HPA(at));
+	at += (u64)s->pool_size * PT_ENTRIES * sizeof(*s->links);
 	return at - base;
 }
 
@@ -350,14 +383,16 @@ int shadow_pages_create(struct shadow *s)
 	s->pool_size = POOL_BASE + max(min(wanted, POOL_MAX), POOL_MIN);
 	s->vm->tables_max = s->pool_size - POOL_BASE;
 	s->bytes = lay_out(s, 0);
-	s->memory = pages_alloc_zero(s->bytes, PAGE_SIZE);
+	s->memory = hpa_ptr(pages_alloc(s->bytes, PAGE_SIZE));
 	s->roots = pages_alloc_zero(2 * PAGE_SIZE, PAGE_SIZE);
 	if (!s->memory || !s->roots)
 		return -ENOMEM;
 	if (ptr_hpa(s->roots).a + 2 * PAGE_SIZE > 4 * GIB)
 		return vm_fail(s->vm, -ENOMEM, "shadow paging needs two pages below 4 GiB");
 	lay_out(s, ptr_hpa(s->memory).a);
+	memset(s->memory, 0, (u8 *)s->seen - (u8 *)s->memory);
 	s->pages[ROOT_PAE].table = s->roots;
+	s->pages[ROOT_PAE].role = role_make(3, 0, RIGHTS_ALL);
 	s->nothing = s->roots + PT_ENTRIES;
 	for (page_no n = s->pool_size - 1; n >= POOL_BASE; n--) {
 		s->pages[n].table = s->tables + (n - POOL_BASE) * PT_ENTRIES;
