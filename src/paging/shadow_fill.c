@@ -287,7 +287,8 @@ static const u64 *guest_table(const struct shadow *s, const struct shadow_page *
 static unsigned differ(const struct shadow *s, const u64 *a, const u64 *b, unsigned slot,
 		       unsigned end)
 {
-	return s->mode.tables == MODE_32 ? slot : slot + words_equal(a + slot, b + slot, end - slot);
+	return s->mode.tables == MODE_32 ? slot
+					 : slot + words_equal(a + slot, b + slot, end - slot);
 }
 
 /* New entries in a table of small pages are left to a #PF: most of them will never be needed. */
@@ -462,7 +463,6 @@ void shadow_link_root(struct shadow *s, const struct walk_regs *regs)
 	}
 	shadow_sync(s, ROOT_PAE, 1);
 }
-
 
 /*
  * It forgets the page, and whatever the processor remembers of the levels above, whichever page that
