@@ -55,6 +55,7 @@ class Guest:
     vm: list[str] = field(default_factory=lambda: [""])
     qemu: list[str] = field(default_factory=list)
     bochs: list[str] = field(default_factory=list)
+    exits: dict[str, int] = field(default_factory=dict)
 
     @property
     def path(self) -> Path:
@@ -102,6 +103,18 @@ def run_vm(guest: Guest, machine: Machine, words: str) -> tuple[list[str], str]:
     except CasitaError as error:
         return [], str(error)
     return _split(outcome)
+
+
+def count_exits(guest: Guest, words: str) -> int:
+    """How often it exits, in QEMU with instructions for a clock: the same number each time."""
+    module = Module(guest.path, f"vm=guest mem={guest.mem}M {words}".rstrip())
+    machine = Machine(mem=guest.mem + _CASITA_MEM, icount=True)
+    with scratch_directory() as scratch:
+        outcome = boot(machine, BUILD / "casita.elf", "exits", [module], scratch, timeout=_TIMEOUT)
+    total = re.search(rb"^  total +(\d+)", outcome.serial, re.MULTILINE)
+    if not total:
+        raise CasitaError(f"{guest.name} {words}: Casita has not counted its exits")
+    return int(total[1])
 
 
 def _split(outcome: Outcome) -> tuple[list[str], str]:
