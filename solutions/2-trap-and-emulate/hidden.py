@@ -167,7 +167,7 @@ def hypercalls(rng: random.Random, _options: Mapping[str, Any]) -> list[Guest]:
 
 _EFER = 0xC0000080
 _LME, _LMA = 1 << 8, 1 << 10
-_PE, _NW, _CD, _PG = 1, 1 << 29, 1 << 30, 1 << 31
+_PE, _TS, _NW, _CD, _PG = 1, 1 << 3, 1 << 29, 1 << 30, 1 << 31
 
 
 def _control(asm: Asm, name: str, register: str, set_: int, clear: int, vector: int) -> None:
@@ -200,6 +200,9 @@ def _stack_pointer(asm: Asm, rng: random.Random) -> None:
     asm("mov %cr0, %ecx", "mov %cr0, %esp", "sub %esp, %ecx", "mov %esi, %esp")
     asm.save("CR2 after MOV from ESP", "%ebx", expected=value)
     asm.save("CR0 less ESP after MOV from CR0 to ESP", "%ecx", expected=0)
+    word = rng.getrandbits(32) & ~0xF | _PE
+    asm(f"mov ${word:#x}, %esi", "lmsw %si")
+    asm.save("ESI after LMSW from SI", "%esi", expected=word)
     asm.answer_saved()
 
 
@@ -245,6 +248,12 @@ def _in_long_mode(rng: random.Random) -> Guest:
     rng.shuffle(cases)
     for case in cases:
         case()
+    for number in range(2):
+        asm("mov %cr0, %rbx", "mov %rbx, %rsi", f"xor ${_TS}, %esi")
+        _expect64(asm, f"CR0 with another TS in 64-bit code, {number}", "mov %rsi, %cr0", _NONE)
+        asm("mov %cr0, %rdi", "xor %rbx, %rdi")
+        asm.save(f"what changed in CR0 then, {number}", "%rdi", expected=_TS)
+        asm.answer_saved()
     asm.load("rsi", value)
     asm("mov %rsi, %cr2", "mov %cr2, %rdi")
     asm.save("CR2 after MOV from RSI", "%rdi", expected=value)

@@ -60,6 +60,8 @@ class Holes(unittest.TestCase):
         text = "int a = f(1);\n\n/* {\n*/\nstatic int f(int x,\n\tint y)\n{\n\treturn 0;\n}\n\nint b;\n"
         found = functions(text, "a.c")
         self.assertEqual((found.get(8), found.get(11), found.get(1)), ("f", None, None))
+        text = "static __attribute__((noinline)) u8 g(int x)\n{\n\treturn 0;\n}\n"
+        self.assertEqual(functions(text, "a.c").get(3), "g")
         self.assertEqual(functions("a:\n\tret\nb:\n\tret\n", "a.S"), {1: "a", 2: "a", 3: "b", 4: "b"})
 
     def test_only_in_holes(self) -> None:

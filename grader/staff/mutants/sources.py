@@ -127,7 +127,7 @@ def functions(text: str, name: str) -> dict[int, str]:
             label = re.match(r"(\w+):", line)
             current = label[1] if label else current
         elif line.startswith("{"):
-            named = re.search(r"(\w+)\s*\(", header)
+            named = re.search(r"(\w+)\s*\(", re.sub(r"__attribute__\s*\(\(.*?\)\)", "", header))
             current = named[1] if named else ""
         elif line.startswith("}") or (not line.strip() and not current):
             current, header = "", ""
