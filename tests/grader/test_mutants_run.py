@@ -126,7 +126,8 @@ class Run(HouseCase):
         self.assertIn("1 equivalent, as listed", said)
         self.assertIn("1 of 2 killed", said)
         self.list_it("unseen", 'say("does-exits", 3);', 'say("does-exits", 4);')
-        self.assertIn("1 of 3 killed (33.3 %), 2 survivors, 1 of them not listed", self.mutate(only="vcpu.c:11")[1])
+        said = self.mutate(only="vcpu.c:11")[1]
+        self.assertIn("1 of 3 killed (33.3 %), 2 survivors, 1 of them not listed", said)
 
     def test_list_that_is_wrong(self) -> None:
         self.list_it("equivalent", 'say("does-exits", rooms);', ";")
@@ -139,7 +140,7 @@ class Run(HouseCase):
         self.assertIn("FAULT no mutant fits the list's src/vcpu.c vcpu_run: gone(); => ;", said)
 
     def test_what_does_not_compile(self) -> None:
-        self.write(VCPU.replace("say(\"does-exits\", rooms", "say(!rooms ? 0 : \"does-exits\", rooms"))
+        self.write(VCPU.replace('say("does-exits"', 'say(!rooms ? 0 : "does-exits"'))
         self.mutate(only="vcpu.c:11")
         news = {key.split(" => ")[1]: fate for key, fate in self.fates().items()}
         self.assertEqual(news['say(rooms, !rooms ? 0 : "does-exits");'], "uncompiled")

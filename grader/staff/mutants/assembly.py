@@ -58,11 +58,10 @@ def _instructions(source: Source) -> Iterator[_Instruction]:
         match = _LINE.fullmatch(line.rstrip("\n"))
         if match:
             pieces = list(re.finditer(r"[^,()\s](?:[^,()]|\([^)]*\))*|\([^)]*\)", match[2] or ""))
-            shift = place + match.start(2)
-            yield _Instruction(
-                number, place + match.start(1), place + len(match[0].rstrip()), match[1],
-                tuple(piece[0].strip() for piece in pieces), tuple(shift + p.start() for p in pieces),
-            )  # fmt: skip
+            shift, end = place + match.start(2), place + len(match[0].rstrip())
+            operands = tuple(piece[0].strip() for piece in pieces)
+            at = tuple(shift + piece.start() for piece in pieces)
+            yield _Instruction(number, place + match.start(1), end, match[1], operands, at)
         place += len(line)
 
 

@@ -19,13 +19,15 @@ _PAIRS = {")": "(", "]": "[", "}": "{"}
 _KEYWORDS = {"return", "case", "if", "while", "for", "switch", "else", "do", "sizeof", "goto"}
 _HEADS = {"if", "while", "for", "switch"}
 _TYPES = {
-    *("struct", "union", "enum", "const", "static", "volatile", "unsigned", "signed", "void", "char"),
-    *("short", "int", "long", "bool", "u8", "u16", "u32", "u64", "s8", "s16", "s32", "s64", "size_t"),
+    *("struct", "union", "enum", "const", "static", "volatile", "unsigned", "signed", "void"),
+    *("char", "short", "int", "long", "bool", "size_t"),
+    *("u8", "u16", "u32", "u64", "s8", "s16", "s32", "s64"),
 }
 # How strongly a binary operator binds; what is not here ends an operand.
 STRENGTH = {
     **{"||": 3, "&&": 4, "|": 5, "^": 6, "&": 7, "==": 8, "!=": 8},
-    **{"<": 9, "<=": 9, ">": 9, ">=": 9, "<<": 10, ">>": 10, "+": 11, "-": 11, "*": 12, "/": 12, "%": 12},
+    **{"<": 9, "<=": 9, ">": 9, ">=": 9, "<<": 10, ">>": 10},
+    **{"+": 11, "-": 11, "*": 12, "/": 12, "%": 12},
 }
 _ENDS = {",", ";", "?", ":", "=", "{", "}", "(", "[", ")", "]"}
 
@@ -112,9 +114,9 @@ class Tokens:
                 at = self.match.get(at, at)
                 if self[at - 1] in _HEADS:  # if (…) HERE
                     return self.match[at] + 1
-            elif text in _ENDS or text in ("return", "case", "else", "do") or text.endswith("=") and (
-                text not in STRENGTH
-            ):
+            elif text in _ENDS or text in ("return", "case", "else", "do"):
+                break
+            elif text.endswith("=") and text not in STRENGTH:
                 break
             elif STRENGTH.get(text, 99) <= strength and self.is_binary(at):
                 break
@@ -170,7 +172,7 @@ class Tokens:
         return at if self[at] == ";" else None
 
     def arguments(self, index: int) -> list[tuple[int, int]]:
-        """Of a call whose name is here: first token and end of each argument; empty: it is no call."""
+        """Of a call whose name is here: first token and end of each argument. Empty: no call."""
         if self.all[index].kind != "name" or self[index] in _KEYWORDS or self[index + 1] != "(":
             return []
         if index and self.all[index - 1].kind == "name" and self[index - 1] not in _KEYWORDS:

@@ -5,14 +5,14 @@
     file = "src/svm/run.c"
     function = "svm_run"
     line = "do {"                       the lines that it changes, as `mutate` prints them
-    mutant = "do ;"                     and what becomes of them; or a list, if the reason is the same
+    mutant = "do ;"                     and what becomes of them; or a list, of the same reason
     which = 2                           the second such one in this function; left out: the first
     reason = "one sentence"
 
     [[unseen]]                          it is wrong, and cannot be seen yet: a gap of the tests
 
-A mutant is found by these words, not by its line's number. An entry that nothing fits is a fault, and
-so is one that a test catches.
+A mutant is found by these words, not by its line's number. An entry that nothing fits is a fault,
+and so is one that a test catches.
 """
 
 from __future__ import annotations
@@ -43,9 +43,8 @@ class Known:
 
     def fits(self, mutant: Mutant) -> bool:
         """Is it this one?"""
-        return self._words() == (
-            mutant.source.name, mutant.function, _squeezed(mutant.old), _squeezed(mutant.new), mutant.which
-        )  # fmt: skip
+        texts = _squeezed(mutant.old), _squeezed(mutant.new)
+        return self._words() == (mutant.source.name, mutant.function, *texts, mutant.which)
 
     def _words(self) -> tuple[str, str, str, str, int]:
         return self.file, self.function, _squeezed(self.line), _squeezed(self.mutant), self.which
@@ -86,7 +85,8 @@ def _known(kind: str, entry: dict[str, Any], where: str) -> Known:
     which = entry.get("which", 1)
     more = set(entry) - {*_NEEDED, "which"}
     if more or not isinstance(which, int) or which < 1:
-        raise CasitaError(f"{where}: unknown: {' '.join(more)}" if more else f"{where}: which = {which}")
+        what = f"unknown: {' '.join(more)}" if more else f"which = {which}"
+        raise CasitaError(f"{where}: {what}")
     return Known(kind=kind, **entry)
 
 

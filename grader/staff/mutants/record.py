@@ -2,9 +2,11 @@
 """What became of each mutant, in a file that a later run goes on with.
 
     {"lab": 1, "seed": 1, "sources": HASH, "tests": HASH,
-     "mutants": {KEY: {"line": 36, "operator": "drop", "fate": "killed", "by": "enter", "image": HASH}}}
+     "mutants": {KEY: {"line": 36, "operator": "drop", "fate": "killed", "by": "enter",
+                       "image": HASH}}}
 
-Other sources: all begins anew. Other tests: what survived is graded again, and what was killed stays so.
+Other sources: all begins anew. Other tests: what survived is graded again, and what was killed
+stays so.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ class Outcome:
     """Of one mutant."""
 
     fate: Fate
-    by: str = ""  # the test that killed it; the mutant that it is a duplicate of; what the trouble was
+    by: str = ""  # the test that killed it; whose duplicate it is; what the trouble was
     image: str = ""  # hash of its image
 
 
@@ -74,7 +76,7 @@ class Record:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CasitaError(f"{self._path} is not a report of mutants: {error!r}") from None
         if before.lab != self._basis.lab:
-            raise CasitaError(f"{self._path} is the report of lab {before.lab}; name another with --out")
+            raise CasitaError(f"{self._path} is lab {before.lab}'s report; name another with --out")
         if before.sources != self._basis.sources or before.seed != self._basis.seed:
             self.note = "the reference or the seed is another than in the report: it begins anew"
             return
@@ -93,5 +95,6 @@ class Record:
             self._facts[key] = {**facts, **told}
             table = {**asdict(self._basis), "mutants": self._facts}
             fresh = self._path.with_name(self._path.name + ".new")
-            fresh.write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            text = json.dumps(table, indent=1, ensure_ascii=False) + "\n"
+            fresh.write_text(text, encoding="utf-8")
             fresh.replace(self._path)

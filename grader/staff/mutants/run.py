@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""`grader/grade mutate`: small mistakes in the reference of a lab, each of which a test should catch.
+"""`grader/grade mutate`: small mistakes in the reference of a lab, which the tests should catch.
 
     mutants ── build ── the reference's image? another mutant's? ── tests, until one fails ── report
 
-A mutant that all tests pass is a survivor: either it does the same as the reference (then it is listed
-as equivalent, with a reason: known.py), or a test is missing.
+A mutant that all tests pass is a survivor: either it does the same as the reference (then it is
+listed as equivalent, with a reason: known.py), or a test is missing.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ def chosen(mutants: Sequence[Mutant], wish: Wish) -> list[Mutant]:
     """Those that were asked for. A larger sample of the same seed has all of a smaller one."""
     if wish.only:
         name, _, line = wish.only.rpartition(":")
-        here = [m for m in mutants if f"/{m.source.name}".endswith(f"/{name}") and str(m.line) == line]
+        there = [m for m in mutants if f"/{m.source.name}".endswith(f"/{name}")]
+        here = [m for m in there if str(m.line) == line]
         if not here:
             raise CasitaError(f"--only {wish.only}: no mutant is there; write FILE:LINE of a hole")
         return here
@@ -82,7 +83,8 @@ class Bench:
         self._reference = reference
         self._runner = runner
         self._directory = directory
-        self._prepared: Any = runner.prepare(lab, lab.tests, seed, one.fresh_folder(directory, "prepared"))
+        prepared = one.fresh_folder(directory, "prepared")
+        self._prepared: Any = runner.prepare(lab, lab.tests, seed, prepared)
         self._lock = threading.Lock()
         self._kills: dict[str, Counter[str]] = defaultdict(Counter)  # by function
         self._images: dict[str, str] = {}  # whose image it is
@@ -154,12 +156,12 @@ class Bench:
 
 
 def run(wish: Wish, runner: one.Runner | None = None) -> int:
-    """0 if every survivor is listed, 1 if not or if the list is wrong, 3 for trouble of the grader's own."""
+    """0 if every survivor is listed, 1 if not or if the list is wrong, 3 for trouble of ours."""
     lab = read_lab(wish.lab)
     sources = read_sources(ROOT, lab)
     mutants = all_mutants(sources)
     if not mutants:
-        raise CasitaError(f"lab {lab.number} has no holes in its files, so there is nothing to mutate")
+        raise CasitaError(f"lab {lab.number} has no holes in its files: there is nothing to mutate")
     known = read_known(ROOT / "solutions" / lab.folder.name / "mutants.toml")
     wanted = chosen(mutants, wish)
     path = wish.out or BUILD / f"mutants-{lab.number}.json"
@@ -201,7 +203,7 @@ def _grade_all(bench: Bench, waiting: Sequence[Mutant], record: Record, jobs: in
 
 
 def _tell(count: str, mutant: Mutant, outcome: Outcome) -> None:
-    how = f"{outcome.fate.value} by {outcome.by}" if outcome.fate is Fate.KILLED else outcome.fate.value
+    how = outcome.fate.value + (f" by {outcome.by}" if outcome.fate is Fate.KILLED else "")
     print(f"  {count:>9}  {mutant.place:26} {mutant.mutation.operator:10} {how}", flush=True)
     if outcome.fate is Fate.SURVIVED:
         print(f"{'':13}- {mutant.old}\n{'':13}+ {mutant.new}", flush=True)
@@ -213,11 +215,12 @@ def _basis(lab: Lab, seed: int) -> Basis:
     """What the outcomes depend on, as hashes."""
     reference = trees.reference(lab.number)
     assert reference is not None
-    sources = [str(path.relative_to(reference.tree)) for path in (reference.tree / "src").rglob("*")]
+    tree = reference.tree
+    sources = [str(path.relative_to(tree)) for path in (tree / "src").rglob("*")]
     solutions = ROOT / "solutions" / lab.folder.name
-    places = [*(ROOT / name for name in _TESTS), lab.folder / "lab.toml", *solutions.glob("hidden.*")]
-    files = [path for place in places for path in ([place] if place.is_file() else place.rglob("*"))]
+    places = [ROOT / name for name in _TESTS]
+    places += [lab.folder / "lab.toml", *solutions.glob("hidden.*")]
+    files = [path for place in places for path in (place, *place.rglob("*")) if path.is_file()]
     names = [os.path.relpath(path, ROOT) for path in files if "__pycache__" not in path.parts]
-    return Basis(
-        lab.number, seed, trees.hash_files(reference.tree, sources)[:24], trees.hash_files(ROOT, names)[:24]
-    )
+    hashes = trees.hash_files(tree, sources)[:24], trees.hash_files(ROOT, names)[:24]
+    return Basis(lab.number, seed, *hashes)

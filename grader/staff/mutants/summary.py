@@ -16,7 +16,12 @@ class Summary:
     """Of the mutants that were asked for."""
 
     def __init__(
-        self, lab: Lab, mutants: Sequence[Mutant], record: Record, known: Sequence[Known], whole: bool
+        self,
+        lab: Lab,
+        mutants: Sequence[Mutant],
+        record: Record,
+        known: Sequence[Known],
+        whole: bool,
     ) -> None:
         self._lab = lab
         self._mutants = mutants
@@ -46,7 +51,7 @@ class Summary:
                 found.append(f"no mutant fits the list's {entry}")
             for mutant in fitting:
                 outcome = self._outcome(mutant)
-                if outcome and outcome.fate is not Fate.SURVIVED and outcome.fate is not Fate.TROUBLE:
+                if outcome and outcome.fate not in (Fate.SURVIVED, Fate.TROUBLE):
                     how = f"{outcome.fate.value} {outcome.by}".strip()
                     found.append(f"listed as {entry.kind}, but {how}: {entry}")
         return found
@@ -69,8 +74,9 @@ class Summary:
         left = fates[Fate.SURVIVED] - equivalent
         judged = killed + left
         print(
-            f"\nMutants: lab {self._lab.number}: {len(self._mutants)} made; {fates[Fate.UNCOMPILED]} do not "
-            f"compile, {fates[Fate.IDENTICAL]} identical, {fates[Fate.DUPLICATE]} duplicates; "
+            f"\nMutants: lab {self._lab.number}: {len(self._mutants)} made; "
+            f"{fates[Fate.UNCOMPILED]} do not compile, {fates[Fate.IDENTICAL]} identical, "
+            f"{fates[Fate.DUPLICATE]} duplicates; "
             f"{equivalent} equivalent, as listed\n"
             f"Mutants: lab {self._lab.number}: {killed} of {judged} killed"
             f" ({100 * killed / judged if judged else 100:.1f} %), {left} survivors, "
