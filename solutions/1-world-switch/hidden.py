@@ -141,6 +141,11 @@ def fresh(rng: random.Random, _options: Mapping[str, Any]) -> list[Guest]:
     for instruction in ("str", "sldt"):
         asm(f"{instruction} %edi")
         asm.save(instruction, "%edi", expected=0)
+    # LDTR has base 0 and limit 0xffff, so a descriptor in low memory can be asked for.
+    asm("mov 0x600, %esi", "mov 0x604, %ebp", "movl $0xffff, 0x600", "movl $0xcf9300, 0x604")
+    asm("mov $0x604, %ecx", "xor %edi, %edi", "lar %ecx, %edi", "and $0xff00, %edi")
+    asm("mov %esi, 0x600", "mov %ebp, 0x604")
+    asm.save("rights of a segment in the LDT", "%edi", expected=0x9300)
     # Where VM_HSAVE_PA was never set, QEMU keeps the host's CR0 here. A guest of stage 1 sees that.
     asm("mov 0x558, %edi", "and $0x80000001, %edi")
     asm.save("CR0 of a host kept at address 0", "%edi", expected=0)

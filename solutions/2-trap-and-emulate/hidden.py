@@ -167,7 +167,7 @@ def hypercalls(rng: random.Random, _options: Mapping[str, Any]) -> list[Guest]:
 
 _EFER = 0xC0000080
 _LME, _LMA = 1 << 8, 1 << 10
-_PE, _NW, _CD, _PG = 1, 1 << 29, 1 << 30, 1 << 31
+_PE, _TS, _NW, _CD, _PG = 1, 1 << 3, 1 << 29, 1 << 30, 1 << 31
 
 
 def _control(asm: Asm, name: str, register: str, set_: int, clear: int, vector: int) -> None:
@@ -177,6 +177,8 @@ def _control(asm: Asm, name: str, register: str, set_: int, clear: int, vector: 
     _expect(asm, name, f"mov %esi, %{register}", vector)
     asm(f"mov %{register}, %eax", "xor %ebx, %eax")
     asm.save(f"what changed in {register} by {name}", "%eax", expected=0)
+    asm(f"or ${set_:#x}, %ebx", f"and ${~clear & _HALF:#x}, %ebx", "xor %esi, %ebx")
+    asm.save(f"what changed in ESI, whose value it was, by {name}", "%ebx", expected=0)
     asm.answer_saved()
 
 
@@ -198,7 +200,70 @@ def _stack_pointer(asm: Asm, rng: random.Random) -> None:
     asm("mov %cr0, %ecx", "mov %cr0, %esp", "sub %esp, %ecx", "mov %esi, %esp")
     asm.save("CR2 after MOV from ESP", "%ebx", expected=value)
     asm.save("CR0 less ESP after MOV from CR0 to ESP", "%ecx", expected=0)
+    word = rng.getrandbits(32) & ~0xF | _PE
+    asm(f"mov ${word:#x}, %esi", "lmsw %si")
+    asm.save("ESI after LMSW from SI", "%esi", expected=word)
     asm.answer_saved()
+
+
+def _expect64(asm: Asm, name: str, instruction: str, vector: int) -> None:
+    """As _expect, in 64-bit code, for #GP or nothing. Destroys RBP, R12 and R13."""
+    behind = asm.new_label()
+    asm(f"mov ${behind}, %ebp", f"mov ${_NONE}, %r12d", "xor %r13d, %r13d", instruction)
+    asm.count += 4 if vector == _GP else 0
+    asm.text(f"{behind}:")
+    asm.save(f"the vector (ff: none), for {name}", "%r12", expected=vector)
+    asm.save(f"the error code, for {name}", "%r13", expected=0)
+
+
+def _control64(asm: Asm, name: str, *change: str) -> None:
+    """MOV to CR0 of its own value, with a change to RSI, which #GP refuses."""
+    asm("mov %cr0, %rbx", "mov %rbx, %rsi", *change)
+    _expect64(asm, name, "mov %rsi, %cr0", _GP)
+    asm("mov %cr0, %rdi", "xor %rbx, %rdi")
+    asm.save(f"what changed in CR0 by {name}", "%rdi", expected=0)
+    asm.answer_saved()
+
+
+def _efer64(asm: Asm, name: str, flip: int, vector: int) -> None:
+    """WRMSR of EFER's own value with these bits inverted, which changes nothing."""
+    asm(f"mov ${_EFER:#x}, %ecx", "rdmsr", "mov %eax, %ebx", f"xor ${flip:#x}, %eax")
+    _expect64(asm, name, "wrmsr", vector)
+    asm(f"mov ${_EFER:#x}, %ecx", "rdmsr", "xor %ebx, %eax")
+    asm.save(f"what changed in EFER by {name}", "%rax", expected=0)
+    asm.answer_saved()
+
+
+def _in_long_mode(rng: random.Random) -> Guest:
+    """The way out of long mode is not through its middle; and all 64 bits of CR2."""
+    asm = Asm(long=True, address=SECOND_ADDRESS)
+    asm("lidt idtr")
+    bit, value = rng.randrange(32, 64), rng.getrandbits(64)
+    cases: list[Callable[[], None]] = [
+        lambda: _control64(asm, "CR0 without PG in 64-bit code", f"and ${_PG - 1:#x}, %esi"),
+        lambda: _control64(asm, f"CR0 with bit {bit}", "mov $1, %edi", f"shl ${bit}, %rdi", "or %rdi, %rsi"),
+        lambda: _efer64(asm, "EFER without LME in 64-bit code", _LME, _GP),
+        lambda: _efer64(asm, "EFER without LMA in 64-bit code", _LMA, _NONE),
+    ]
+    rng.shuffle(cases)
+    for case in cases:
+        case()
+    for number in range(2):
+        asm("mov %cr0, %rbx", "mov %rbx, %rsi", f"xor ${_TS}, %esi")
+        _expect64(asm, f"CR0 with another TS in 64-bit code, {number}", "mov %rsi, %cr0", _NONE)
+        asm("mov %cr0, %rdi", "xor %rbx, %rdi")
+        asm.save(f"what changed in CR0 then, {number}", "%rdi", expected=_TS)
+        asm.answer_saved()
+    asm.load("rsi", value)
+    asm("mov %rsi, %cr2", "mov %cr2, %rdi")
+    asm.save("CR2 after MOV from RSI", "%rdi", expected=value)
+    asm.answer_saved()
+    asm.data("gp:", "\tpop %r13", f"\tmov ${_GP}, %r12d", "\tmov 24(%rsp), %rsp", "\tjmp *%rbp")
+    place = _place(asm, "gp")
+    asm.data("\t.balign 8", "idt:", f"\t.fill {16 * _GP}, 1, 0")
+    asm.data(f"\t.word ({place}) & 0xffff, {_CODE:#x}, 0x8e00, ({place}) >> 16", "\t.quad 0")
+    asm.data("idtr:", f"\t.word {16 * _GP + 15}", "\t.quad idt")
+    return asm.finish(bare=False, words="trap=cr")
 
 
 def forbidden(rng: random.Random, _options: Mapping[str, Any]) -> list[Guest]:
@@ -228,7 +293,7 @@ def forbidden(rng: random.Random, _options: Mapping[str, Any]) -> list[Guest]:
     _efer(asm, "EFER with LME", _LME, _NONE, _LME)
     _control(asm, "CR0 with PG, with EFER.LME and without CR4.PAE", "cr0", _PG, 0, _GP)
     _efer(asm, "EFER without LME", _LME, _NONE, _LME)
-    return [asm.finish(bare=False, words="trap=cr")]
+    return [asm.finish(bare=False, words="trap=cr"), _in_long_mode(rng)]
 
 
 # ---- string I/O at its ends --------------------------------------------------------------------------

@@ -15,6 +15,7 @@ class Processor:
     """What sets registers. EAX, EBX and, for MSRs, ECX and EDX are lost."""
 
     space: Space
+    root_bits = 0  # of CR3, beside the root's address; they mean nothing for a walk
 
     def __init__(self, kind: Kind, modes: Modes) -> None:
         self.kind = kind
@@ -26,7 +27,7 @@ class Processor:
     def paging_on(self) -> None:
         """CR4, CR3, CR0, in this order."""
         self._set_cr4()
-        self.asm(f"mov ${self.space.root:#x}, %eax", f"mov {self.ax}, %cr3")
+        self.asm(f"mov ${self.space.root | self.root_bits:#x}, %eax", f"mov {self.ax}, %cr3")
         self._set_cr0(True)
 
     def paging_off(self) -> None:

@@ -6,9 +6,11 @@ from __future__ import annotations
 import random
 from typing import Any, Mapping
 
-from .asm import Guest
+from .asm import ADDRESS, Guest
 from .lab3_world import NX, PAGE, P, U, W, World, random_offset
-from .lab3_tables import HIGH_BITS
+from .lab3_tables import A, HIGH_BITS, PS
+
+_PWT, _PCD = 8, 16  # how the root is cached (APM vol. 2 §3.1.2)
 
 
 def _bits_of(rng: random.Random, kind: str) -> int:
@@ -24,10 +26,33 @@ def _page_for(world: World, bits: int, upper: int = P | W | U) -> int:
     return gva + offset
 
 
+def _stopped_above(world: World) -> list[tuple[int, str, str]]:
+    """Pages whose walk ends above the last level, at an entry with everything but a right to go on: it
+    is absent, or has a reserved bit; and it is accessed already, as if a walk had come by."""
+    kind, memory, rng = world.kind, world.memory, world.rng
+    cases = []
+    for level in range(2, 3 if kind.name == "pae" else kind.levels + 1):
+        changes = [("absent", P, 0)]
+        if kind.size == 8:
+            changes.append(("reserved", 0, rng.choice(HIGH_BITS)))
+        if level == 4:
+            changes.append(("large", 0, PS))
+        for what, clear, set_ in changes:
+            gva = _page_for(world, P | W)
+            while world.space.entry(gva, level) == world.space.entry(ADDRESS, level):
+                gva = _page_for(world, P | W)
+            at = world.space.entry(gva, level)
+            memory.put(at, memory.get(at, kind.size) & ~clear | set_ | A, kind.size)
+            ways = rng.sample(("read", "write", "fetch"), 2)
+            cases += [(gva, way, f"whose entry of level {level} is {what}") for way in ways]
+    return cases
+
+
 def faults(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
     """#PF: pages that are not there, or only to be read, or not to be executed; reserved bits."""
     kind = options.get("kind", "32")
     world = World(rng, kind, wp=True)
+    world.root_bits = _PWT | _PCD
     memory, size = world.memory, world.kind.size
     cases = []
     ways = ("read", "write", "fetch")
@@ -57,6 +82,7 @@ def faults(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
     at = world.space.map(gva, world.large_frame(), P | W, level=2)
     memory.put(at, memory.get(at, size) | 1 << bit, size)
     cases.append((gva + random_offset(rng), "read", f"large, with reserved bit {bit}"))
+    cases += _stopped_above(world)
     world.begin(nx=size == 8)
 
     rng.shuffle(cases)
