@@ -12,8 +12,10 @@
  *				another guest
  *	instructions=N		end the machine when more than N instructions have been executed
  *	entries=N		end the machine at VMRUN number N + 1
- *	blocks=N		end the machine when QEMU has translated more than N blocks of code: where
- *				there is no RAM it translates each instruction anew, and that takes time
+ *	blocks=N		end the machine when QEMU has translated more than N blocks of code, or
+ *				N * 8 instructions in them: where there is no RAM it translates each
+ *				instruction anew, and zeroes are instructions, in blocks of 256 that
+ *				write to themselves; both take time
  *
  * It also ends a machine that sleeps and that nothing will wake ("asleep"): with sleep=off the clock
  * jumps to the next timer at once, so a machine that executes nothing for seconds has none.
@@ -109,7 +111,7 @@ static unsigned code_count;
 static uint64_t next_at;
 
 static bool in_guest;
-static uint64_t entries, blocks;
+static uint64_t entries, blocks, translated;
 static uint64_t total_at_entry, image_at_entry, total_at_exit;
 static uint64_t guest_sum, image_sum;
 static uint64_t behind[BEHIND_MAX];
@@ -299,7 +301,8 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 	size_t n = qemu_plugin_tb_n_insns(tb);
 
 	(void)id;
-	if (++blocks > blocks_max)
+	translated += n;
+	if (++blocks > blocks_max || translated / 8 > blocks_max)
 		stop("blocks");
 	qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, QEMU_PLUGIN_CB_NO_REGS,
 					     (void *)qemu_plugin_tb_vaddr(tb));
