@@ -104,6 +104,12 @@ static unsigned level_of(const struct shadow *s, page_no n)
 	return s->pages[n].role & ROLE_LEVEL;
 }
 
+/* The level of what MOV CR3 loads, or of what its four pointers lead to. */
+static unsigned top_level(const struct shadow *s)
+{
+	return s->mode.tables == MODE_LONG ? 4 : 2;
+}
+
 /*
  * Is a shadow page at or below another? Links go down a level each, so this ends; and nearly always
  * there is one way up only.
@@ -229,7 +235,7 @@ static void sync_frame(struct shadow *s, u64 frame, page_no top, unsigned lowest
 	for (n = s->frames[frame].tables; n; n = s->pages[n].next) {
 		if (!s->pages[n].late)
 			continue;
-		if (level_of(s, n) == 4 || (level_of(s, n) >= lowest && is_below(s, n, top)))
+		if (level_of(s, n) == top_level(s) || (level_of(s, n) >= lowest && is_below(s, n, top)))
 			freshen(s, n);
 		else
 			late = true;
@@ -250,7 +256,7 @@ void shadow_drop_dead(struct shadow *s)
 
 		for (; n; n = next) {
 			next = s->pages[n].next;
-			if (level_of(s, n) < 4 && unused(s, n))
+			if (level_of(s, n) < top_level(s) && unused(s, n))
 				shadow_drop(s, n);
 		}
 	}
