@@ -235,7 +235,8 @@ static void sync_frame(struct shadow *s, u64 frame, page_no top, unsigned lowest
 	for (n = s->frames[frame].tables; n; n = s->pages[n].next) {
 		if (!s->pages[n].late)
 			continue;
-		if (level_of(s, n) == top_level(s) || (level_of(s, n) >= lowest && is_below(s, n, top)))
+		if (level_of(s, n) == top_level(s) ||
+		    (level_of(s, n) >= lowest && is_below(s, n, top)))
 			freshen(s, n);
 		else
 			late = true;
