@@ -27,7 +27,7 @@ sys.path.insert(0, str(HERE.parent / "grader"))
 from common import BUILD, CasitaError, run_main, scratch_directory  # noqa: E402
 from engines import End, Machine, Module, Outcome, boot  # noqa: E402
 
-_TIMEOUT = 60.0  # seconds; a backstop, no guest needs a tenth of it
+_TIMEOUT = 600.0  # seconds; a backstop, no guest needs a hundredth of it
 _CASITA_MEM = 128  # MiB for Casita and its tables, beside the guest's
 _VERDICT = re.compile(r"^casita: [\w-]+: (.*)$")
 _ENDS = {

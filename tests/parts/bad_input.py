@@ -65,7 +65,7 @@ def _boot(cmdline: str, modules: list[Module], mem: int = 128, engine: str = "qe
     with scratch_directory() as directory:
         outcome = boot(
             Machine(engine=engine, mem=mem), BUILD / "casita.elf", cmdline, modules, directory,
-            timeout=60,
+            timeout=600,
         )
     text = outcome.serial.decode(errors="replace").replace("\r\n", "\n")
     expect(outcome.end is End.EXITED, f"no end: {outcome.end}", text)
