@@ -81,6 +81,10 @@ class Build(HouseCase):
         self.assertRegex(said, r"(?m)^src/main.c:2: undefined reference to `vcpu_run'")
         self.assertNotIn(str(self.root), said)
 
+    def test_failure_in_assembly_is_told_in_the_same_words_each_time(self) -> None:
+        said = self.fails(vcpu_c=HOLE + '\n__asm__(".incbin \\"/none\\"");\n')
+        self.assertRegex(said, r"^/tmp/compiled\.s:\d+: Error: file not found: /none")
+
     def test_failure_in_a_header(self) -> None:
         self.assertIn("src/house.h:1:", self.fails(house_h="#error no\n" + HOUSE))
 
