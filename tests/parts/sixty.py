@@ -131,7 +131,6 @@ def _broken(lab: int) -> _Makers:
         "broken-other-lab.patch": written(patch(lab - 1, solved(lab - 1))),
         "broken-empty.patch": written(b""),
         "broken-windows.patch": written(diff.replace(b"\n", b"\r\n")),
-        "broken-blanks-lost.patch": written(diff.replace(b"\n \t", b"\n\t")),
         "broken-page.patch": written(b"<!DOCTYPE html>\n<html><script>alert(1)</script></html>\n"),
         "broken-noise.patch": written(bytes(range(256)) * 64),
         "broken-tarball.tar.gz": written(tarball(files)[:900]),
