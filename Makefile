@@ -79,6 +79,9 @@ setup:
 
 setup-grade:
 	@grader/setup.sh grade
+#{ staff
+	@grader/setup.sh bochs
+#}
 
 setup-gdb:
 	@grader/setup.sh gdb

@@ -19,13 +19,15 @@ exits are judged as in QEMU, and its instructions are not.
 
 from __future__ import annotations
 
+import fcntl
 import re
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Sequence
 
 import bootdisk
-from common import BUILD, CasitaError
+from common import BUILD, ROOT, CasitaError
 from engines import bochs as engine
 from engines.machine import Machine, Module
 from . import contain
@@ -57,10 +59,24 @@ class SeenBochs:
     code: int  # its exit status; 128 + n: signal n ended it
 
 
+def boot_loader() -> Path:
+    """The loader that goes onto a disk; made when it is not there, as in a checkout that is fresh."""
+    path = BUILD / "bootdisk.bin"
+    if not path.is_file():
+        BUILD.mkdir(parents=True, exist_ok=True)
+        words = ["make", "-s", "--no-print-directory", f"O={BUILD}", "-C", str(ROOT / "src"), str(path)]
+        with open(BUILD / ".lock", "w", encoding="ascii") as lock:  # the Makefile's
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            done = subprocess.run(words, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise CasitaError(f"the boot loader for Bochs cannot be made: {done.stderr.strip()[-500:]}")
+    return path
+
+
 def _write_files(
     machine: Machine, image: Path, modules: Sequence[Module], directory: Path
 ) -> list[str]:
-    disk, loader = directory / "disk.img", BUILD / "bootdisk.bin"
+    disk, loader = directory / "disk.img", boot_loader()
     entries = [(module.path, module.boot_entry) for module in modules]
     try:
         bootdisk.build_disk(disk, image, "", entries, loader)

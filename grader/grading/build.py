@@ -155,8 +155,10 @@ def _end_of(elf: bytes) -> int:
 
 
 def _without_places(text: str, directory: Path) -> str:
-    """The linker names a source by where it was compiled: here, or where the cache was filled."""
+    """The linker names a source by where it was compiled: here, or where the cache was filled. The
+    assembler names what GCC gave it, which has another name each time."""
     cache = re.escape(str(trees.CACHE)) + r"/new-[^/\s]*/work/"
+    text = re.sub(r"/tmp/cc\w{6}(?=\.\w)", "/tmp/compiled", text)
     return re.sub(cache, "", text.replace(f"{directory}/", "").replace(f"{contain.INSIDE}/", ""))
 
 

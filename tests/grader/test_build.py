@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from support import FILES, HOLE, HOUSE, HouseCase, SOLVED
 from common import CasitaError
-from grading import trees
+from grading import bochs, trees
 from grading.build import BuildFailed, Built, build, first_errors
 
 
@@ -79,6 +81,10 @@ class Build(HouseCase):
         self.assertRegex(said, r"(?m)^src/main.c:2: undefined reference to `vcpu_run'")
         self.assertNotIn(str(self.root), said)
 
+    def test_failure_in_assembly_is_told_in_the_same_words_each_time(self) -> None:
+        said = self.fails(vcpu_c=HOLE + '\n__asm__(".incbin \\"/none\\"");\n')
+        self.assertRegex(said, r"^/tmp/compiled\.s:\d+: Error: file not found: /none")
+
     def test_failure_in_a_header(self) -> None:
         self.assertIn("src/house.h:1:", self.fails(house_h="#error no\n" + HOUSE))
 
@@ -96,6 +102,23 @@ class Build(HouseCase):
         self.assertEqual(first_errors("make: *** No rule to make target 'x'.  Stop.\n"),
                          "make: *** No rule to make target 'x'.  Stop.")
         self.assertEqual(first_errors("strange\n"), "strange")
+
+
+class BootLoader(unittest.TestCase):
+    """What Bochs boots, in a checkout where nobody has built anything."""
+
+    def test_made_when_it_is_not_there(self) -> None:
+        with tempfile.TemporaryDirectory() as name, mock.patch.object(bochs, "BUILD", Path(name) / "build"):
+            path = bochs.boot_loader()
+            self.assertEqual(path.parent, Path(name) / "build")
+            made = path.stat()
+            self.assertGreater(made.st_size, 0)
+            self.assertEqual(bochs.boot_loader().stat().st_mtime_ns, made.st_mtime_ns)
+
+    def test_says_why_it_cannot_be_made(self) -> None:
+        with tempfile.TemporaryDirectory() as name, mock.patch.object(bochs, "BUILD", Path(name)):
+            with mock.patch.object(bochs, "ROOT", Path(name)), self.assertRaisesRegex(CasitaError, "cannot be made: .*src"):
+                bochs.boot_loader()
 
 
 class Trees(HouseCase):

@@ -7,6 +7,7 @@ import io
 import os
 import tarfile
 import unittest
+import zipfile
 from typing import Any
 
 import test_class
@@ -32,6 +33,15 @@ def tar(**members: Any) -> bytes:
                 for key, value in content.items():
                     setattr(info, key, value)
                 archive.addfile(info)
+    return packed.getvalue()
+
+
+def zipped(**members: bytes) -> bytes:
+    """A .zip."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name if "/" in name else name.replace("__", "/"), content)
     return packed.getvalue()
 
 
@@ -66,6 +76,30 @@ class Entries(test_class.House):
     def test_tarball_of_a_patch_in_a_folder(self) -> None:
         write(self.subs, {"ann/work.tar.gz": tar(p=b"a patch")})
         self.assertEqual(self.open("ann").patch, b"a patch")
+
+    def test_zip_of_a_tree_that_is_longer_than_a_patch_may_be(self) -> None:
+        write(self.subs, {"ann.zip": zipped(lab__src__vcpu_c=b"x", lab__git=os.urandom(2 << 20))})
+        self.assertEqual((self.open("ann").tree / "src" / "vcpu_c").read_bytes(), b"x")
+
+    def test_zip_of_a_patch_in_a_folder(self) -> None:
+        write(self.subs, {"ann/work.zip": zipped(p=b"a patch", **{"__MACOSX/p": b"a Mac's"})})
+        self.assertEqual(self.open("ann").patch, b"a patch")
+
+    def test_hostile_zips(self) -> None:
+        link = zipfile.ZipInfo("src")
+        link.external_attr = 0o120777 << 16
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            archive.writestr(link, "/etc")
+        for content, why in ((zipped(**{"../out": b"x"}), "outside"), (zipped(**{"/etc/x": b"x"}), "outside"),
+                             (packed.getvalue(), "more than plain files"), (zipped(), "empty"),
+                             (zipped(a=bytes(999))[:60], "cannot be unpacked")):
+            write(self.subs, {"ann.zip": content})
+            self.refused(why)
+        self.assertFalse((self.root / "out").exists())
+        self.patch(tarballs, "MAX_UNPACKED", 1 << 20)
+        write(self.subs, {"ann.zip": zipped(a=bytes(1 << 19), b=bytes(1 << 20))})
+        self.refused("more than the 1048576 bytes")
 
     def test_no_ending_and_the_same_name_twice(self) -> None:
         write(self.subs, {"ann.patch": b"", "ann/p": b"", "ben": b""})

@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import subprocess
 import tarfile
 import unittest
 import zipfile
@@ -13,8 +14,9 @@ from dataclasses import replace
 from typing import Any, Mapping
 from xml.etree import ElementTree
 
-from support import LAB, HouseCase, make_test, trees
+from support import LAB, ROOT, HouseCase, make_test, trees
 from common import CasitaError
+from grading.lab import folders, read_lab
 from grading.model import Result, TestResult, Verdict
 from grading.report import as_json
 
@@ -246,6 +248,29 @@ class Pack(HouseCase):
     def test_unknown(self) -> None:
         with self.assertRaisesRegex(CasitaError, "gradescope autolab"):
             pack.pack("moodle", 1, self.folder())
+
+
+@unittest.skipUnless(trees.STAFF, "templates are the staff's")
+class Templates(unittest.TestCase):
+    """What a course copies: it installs what grading needs, and lets submissions have their sandbox."""
+
+    def text(self, name: str) -> str:
+        """A template."""
+        return (ROOT / "grader" / "staff" / "templates" / name).read_text()
+
+    def test_engines_are_installed(self) -> None:
+        words = ["sh", "-c", "eval \"$(sed -n '/^run=/,/^docs=/p' grader/setup.sh)\"; echo $grade $class"]
+        packages = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+        engines = {test.engine for number in folders() for test in read_lab(number).tests}
+        for engine in engines:
+            self.assertIn({"qemu": "qemu-system-x86"}.get(engine, engine), packages)
+        for name in ("Dockerfile", "grade.yml", "gradescope-setup.sh", "autograde-Makefile"):
+            self.assertRegex(self.text(name), r"setup\.sh grade class\b", name)
+
+    def test_containers_allow_sandboxes(self) -> None:
+        for name in ("seccomp", "apparmor", "systempaths"):
+            self.assertIn(f"--security-opt {name}=unconfined", self.text("Dockerfile"))
+        self.assertRegex(self.text("grade.yml"), r"container:\n +image: debian:12\n +options: --privileged\n")
 
 
 if __name__ == "__main__":

@@ -60,12 +60,13 @@ def wrong(lab: int, number: int) -> dict[str, bytes]:
     return files
 
 
-def bank_patches(lab: int, scratch: Path) -> list[bytes]:
-    """The bank's wrong solutions as students would send them."""
+def bank_patches(lab: int, scratch: Path, most: int = 1 << 16) -> list[bytes]:
+    """The bank's wrong solutions as students would send them; at most so many, from all over it."""
     reference, handout = trees.reference(lab), trees.handout(lab)
     assert reference is not None
     made = []
-    for path in sorted((ROOT / "solutions" / read_lab(lab).folder.name / "wrong").glob("*.patch")):
+    paths = sorted((ROOT / "solutions" / read_lab(lab).folder.name / "wrong").glob("*.patch"))
+    for path in paths[:: max(len(paths) // most, 1)][:most]:
         work = scratch / path.stem
         work.mkdir()
         made.append(bank.student_patch(bank.read_wrong(path, read_lab(lab)), handout, reference, work))

@@ -2,7 +2,7 @@
 """What a class handed in: one entry a student in a folder.
 
     ann.patch            a patch; any other ending will do, or none
-    ben.tar.gz           a tarball of a tree or of a patch
+    ben.tar.gz           a tarball or a .zip of a tree or of a patch
     cyd/                 a folder with one patch, one tarball, or a tree (it has src/)
 
 The entry's name without such an ending is the student's id. Everything in the folder is an entry: what
@@ -24,7 +24,7 @@ from grading.gate import MAX_PATCH, Rejected
 from grading.one import Submission
 from . import tarballs
 
-_ENDINGS = re.compile(r"\.(patch|diff|txt|tar|tar\.(gz|bz2|xz)|tgz|tbz2?|txz)$", re.IGNORECASE)
+_ENDINGS = re.compile(r"\.(patch|diff|txt|tar|tar\.(gz|bz2|xz)|tgz|tbz2?|txz|zip)$", re.IGNORECASE)
 _NOT_HASHED = {".git", "build", "__pycache__"}
 _LEFT_ALONE = {".git", ".gitignore", ".DS_Store", "__MACOSX", "Thumbs.db"}
 

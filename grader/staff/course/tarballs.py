@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Unpacks a student's tarball, which may be made to do harm.
+"""Unpacks a student's tarball or .zip, which may be made to do harm.
 
 It is decompressed to a limit first, so that nothing in it can grow in memory. Of its members only
 plain files and folders are taken, below the folder that is given; links, devices, absolute names and
@@ -11,7 +11,10 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import stat
 import tarfile
+import zipfile
+import zlib
 from pathlib import Path
 from typing import IO
 
@@ -21,6 +24,11 @@ MAX_PACKED = 32 << 20  # bytes of the file as it was handed in
 MAX_UNPACKED = 128 << 20  # bytes of all that is in it
 MAX_MEMBERS = 20_000
 _CHUNK = 1 << 20
+_DAMAGED = (
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, ValueError),
+    *(OverflowError, RuntimeError, NotImplementedError, KeyError, IndexError),
+)  # RuntimeError: a .zip with a password
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _MAGIC = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
 
 
@@ -28,7 +36,7 @@ def is_tarball(path: Path) -> bool:
     """Does the file look like one, compressed or not? Its name does not matter."""
     with open(path, "rb") as file:
         start = file.read(512)
-    return start[257:262] == b"ustar" or start.startswith(tuple(_MAGIC))
+    return start[257:262] == b"ustar" or start.startswith((*_MAGIC, *_ZIP))
 
 
 def unpack(path: Path, directory: Path) -> None:
@@ -37,16 +45,52 @@ def unpack(path: Path, directory: Path) -> None:
         raise Rejected(f"the tarball has {path.stat().st_size} bytes; {MAX_PACKED} are allowed")
     plain = directory.with_name(directory.name + ".tar")
     try:
+        if _is_zip(path):
+            _unzip(path, directory)
+            return
         _decompress(path, plain)
         with tarfile.open(plain, "r:") as archive:
             for number, member in enumerate(archive):
                 if number >= MAX_MEMBERS:
                     raise Rejected(f"the tarball has more than {MAX_MEMBERS} members")
                 _take(archive, member, directory)
-    except (tarfile.TarError, OSError, EOFError, lzma.LZMAError, ValueError, OverflowError) as error:
+    except _DAMAGED as error:
         raise Rejected(f"the tarball cannot be unpacked: {error}") from None
     finally:
         plain.unlink(missing_ok=True)
+
+
+def _is_zip(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return file.read(4) in _ZIP
+
+
+def _unzip(path: Path, directory: Path) -> None:
+    left = MAX_UNPACKED
+    with zipfile.ZipFile(path) as archive:
+        if len(archive.infolist()) > MAX_MEMBERS:
+            raise Rejected(f"the archive has more than {MAX_MEMBERS} members")
+        for info in archive.infolist():
+            place = _place(info.filename, directory)
+            if info.is_dir():
+                place.mkdir(parents=True, exist_ok=True)
+                continue
+            if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
+                raise Rejected(f"the archive has more than plain files: {info.filename!r}")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with archive.open(info) as content, open(place, "wb") as target:
+                while data := content.read(_CHUNK):
+                    left -= len(data)
+                    if left < 0:
+                        raise Rejected(f"the archive holds more than the {MAX_UNPACKED} bytes that are allowed")
+                    target.write(data)
+
+
+def _place(name: str, directory: Path) -> Path:
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    if name.startswith("/") or ".." in parts or "\0" in name:
+        raise Rejected(f"the tarball names a place outside itself: {name!r}")
+    return directory.joinpath(*parts)
 
 
 def _decompress(path: Path, plain: Path) -> None:
@@ -64,10 +108,7 @@ def _decompress(path: Path, plain: Path) -> None:
 
 
 def _take(archive: tarfile.TarFile, member: tarfile.TarInfo, directory: Path) -> None:
-    parts = [part for part in member.name.split("/") if part not in ("", ".")]
-    if member.name.startswith("/") or ".." in parts or "\0" in member.name:
-        raise Rejected(f"the tarball names a place outside itself: {member.name!r}")
-    path = directory.joinpath(*parts)
+    path = _place(member.name, directory)
     if member.isdir():
         path.mkdir(parents=True, exist_ok=True)
         return
