@@ -18,7 +18,6 @@ import argparse
 import difflib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -31,11 +30,14 @@ _HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(_HERE), str(_HERE.parent / "grader")]
 
 from common import ROOT, CasitaError, run_main  # noqa: E402
-from grading import trees  # noqa: E402
 
 _SHARES = {1: 80, 2: 60, 3: 30, 4: 30}
 _ANEW = 5  # the guests are prepared anew so often
 _LOOP = "import os\nparent = os.getppid()\nwhile os.getppid() == parent:\n    sum(range(100000))"
+_FRESH = """import importlib, runpy
+from grading import one
+one.the_runner = lambda: importlib.import_module("grading.runner")
+runpy.run_path("grader/grade", run_name="__main__")"""
 _TIMES = b'\n  "times": {'  # the last field; within a text, a newline is written \n
 
 
@@ -50,9 +52,7 @@ def main() -> int:
     done, different = dict.fromkeys(_SHARES, 0), 0
     with tempfile.TemporaryDirectory() as name, _busy(not words.idle):
         for number, lab in enumerate(_turns(words.count), 1):
-            if number % _ANEW == 1:
-                shutil.rmtree(trees.CACHE / "prepared", ignore_errors=True)
-            found = _grade(lab, Path(name) / "result.json")
+            found = _grade(lab, Path(name) / "result.json", number % _ANEW == 0)
             done[lab] += 1
             if lab not in first:
                 first[lab] = found
@@ -89,11 +89,13 @@ def _busy(wanted: bool) -> Iterator[None]:
             process.wait()
 
 
-def _grade(lab: int, out: Path) -> bytes:
-    """The result of the reference, without the times."""
+def _grade(lab: int, out: Path, anew: bool) -> bytes:
+    """The result of the reference, without the times. `anew`: with nothing that was prepared before."""
     out.unlink(missing_ok=True)
-    argv = [str(ROOT / "grader" / "grade"), "one", "--lab", str(lab), "--out", str(out)]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    argv = [sys.executable, "-c", _FRESH] if anew else [str(ROOT / "grader" / "grade")]
+    argv += ["one", "--lab", str(lab), "--out", str(out)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "grader")}
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=ROOT, env=environment)
     if not out.is_file():
         raise CasitaError(f"lab {lab}: no result: {done.stdout[-2000:]}{done.stderr[-2000:]}")
     text, _, times = out.read_bytes().partition(_TIMES)
