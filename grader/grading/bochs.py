@@ -96,7 +96,7 @@ def boot(
     stdout = directory / _STDOUT
     limits = contain.Limits(seconds=seconds, file_bytes=_FILE_BYTES)
     ended = contain.run(words, directory, limits, files=(stdout, stdout))
-    limit = {"seconds": "time", "cpu": "time", "file": "log"}.get(ended.exceeded, "")
+    limit = {"seconds": "time", "cpu": "time", "file": "log", "memory": "log", "disk": "log"}.get(ended.exceeded, "")
     return SeenBochs(
         serial=read(directory / _SERIAL),
         limit=limit,

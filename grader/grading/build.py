@@ -30,8 +30,9 @@ _SHOWN_ERRORS = 3
 _SHOWN_LINES = 30
 _MAX_LINE = 300
 _LIMITS = contain.Limits(
-    seconds=SECONDS, cpu_seconds=int(SECONDS), file_bytes=64 << 20, memory_bytes=2048 << 20, processes=64
-)
+    seconds=SECONDS, cpu_seconds=int(SECONDS), file_bytes=64 << 20, memory_bytes=2048 << 20, processes=64,
+    memory_sum=3072 << 20, disk_bytes=512 << 20,
+)  # fmt: skip
 _ENVIRONMENT = {"SOURCE_DATE_EPOCH": f"{_OLD:.0f}"}  # for __DATE__ and __TIME__: the same image each day
 _MESSAGE = re.compile(r"^(\S+?):(\d+):(?:\d+:)? (?:fatal )?(?:error|Error): |^\S*ld: |^make: \*\*\* ")
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import BinaryIO, Mapping, Sequence
 
 from common import CasitaError
-from . import sandbox
+from . import sandbox, usage
 
 MIB = 1 << 20
 INSIDE = sandbox.INSIDE  # what a command in a sandbox takes its folder for
@@ -39,6 +39,8 @@ class Limits:
     file_bytes: int = 256 * MIB  # of each file that it writes
     output_bytes: int = 1 * MIB  # on stdout and stderr together
     memory_bytes: int = 4096 * MIB  # of addresses, each process
+    memory_sum: int = 6144 * MIB  # in memory, all its processes
+    disk_bytes: int = 1024 * MIB  # in its folder
     processes: int = 128  # and threads, at the same time
     network: bool = False  # the machine's own; for people with a debugger only
 
@@ -49,7 +51,7 @@ class Ended:
 
     code: int  # its exit status; 128 + n: signal n ended it, as shells say it
     output: bytes  # stdout and stderr, together
-    exceeded: str = ""  # the limit that ended it: "seconds", "cpu", "file" or "output"
+    exceeded: str = ""  # the limit that ended it: "seconds", "cpu", "file", "output", "memory" or "disk"
     seconds: float = 0.0
 
     @property
@@ -86,8 +88,12 @@ def run(
         room, uid = stack.enter_context(sandbox.handed_over(cwd, how, paths))
         status = stack.enter_context(_Status()) if how != sandbox.NONE else None
         process = _start(words, room, how, uid, limits, env or {}, out, err, status)
+        watch = usage.Watch(
+            process.pid, room, limits.memory_sum, limits.disk_bytes, lambda: _signal(process)
+        )
         try:
-            output, exceeded = _collect(process, limits, begin + limits.seconds)
+            with watch:
+                output, exceeded = _collect(process, limits, begin + limits.seconds)
         finally:
             _kill(process, status)
             with _lock:
@@ -95,6 +101,7 @@ def run(
             if process.stdout:
                 process.stdout.close()
         code = process.returncode if process.returncode >= 0 else 128 - process.returncode
+        exceeded = watch.exceeded or exceeded
         if not exceeded and not _stopping.is_set() and status and not status.was_run:
             said = " ".join(output.decode(errors="replace").split())
             raise CasitaError(f"the sandbox for {words[0]} could not be set up: {said or code}")
@@ -258,8 +265,13 @@ def _ends(process: subprocess.Popen[bytes], deadline: float) -> bool:
 
 def _kill(process: subprocess.Popen[bytes], status: _Status | None) -> None:
     """End all of its processes, also those that it left behind, and wait until they are gone."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    _signal(process)
     process.wait()
     if status:
         status.await_end()
+
+
+def _signal(process: subprocess.Popen[bytes]) -> None:
+    if process.returncode is None:  # or else its number may be another's by now
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)

@@ -71,6 +71,11 @@ _NAMES = {
 }  # fmt: skip
 
 
+# APM vol. 2 §8.4.2, §15.25.6
+_PF_BITS = {0: "present", 1: "write", 2: "user", 3: "reserved bit", 4: "fetch"}
+_NPF_BITS = {1: "write", 3: "reserved bit", 4: "fetch", 33: "on the way through the guest's tables"}
+
+
 @dataclass(frozen=True)
 class Exit:
     """One exit, as the log has it."""
@@ -106,7 +111,14 @@ class Exit:
         return self.port & 15 if self.is_out and self.port >> 4 == PORT_NIBBLE >> 4 else None
 
     def __str__(self) -> str:
-        return self.name if self.rip == NOWHERE else f"{self.name} at {self.rip:#x}"
+        said = self.name if self.rip == NOWHERE else f"{self.name} at {self.rip:#x}"
+        return f"{said} ({', '.join(self._why)})" if self._why else said
+
+    @property
+    def _why(self) -> list[str]:
+        """The error code of a fault in words. Of a nested one QEMU's "present" bit is not right."""
+        bits = {EXIT_PF: _PF_BITS, EXIT_NPF: _NPF_BITS}.get(self.code, {})
+        return [word for bit, word in bits.items() if self.info1 >> bit & 1]
 
     @property
     def name(self) -> str:

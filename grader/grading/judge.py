@@ -24,7 +24,7 @@ from .machine import Seen
 from .model import Test, Verdict
 from .programs.asm import ANY, HALT, HOLE, SHUTDOWN, STOPPED
 from .subject import Subject
-from .telling import last_exits, last_words
+from .telling import last_exits, last_words, stuck
 
 _LIMITS = {
     "exits": "it exited more often than the {exits} times that it may",
@@ -57,6 +57,7 @@ class Judgement:
 class _Problem:
     message: str
     exits: Sequence[Exit]  # the last of them are worth showing
+    who: str = ""  # of several guests
 
 
 def judge(test: Test, subjects: Sequence[Subject], seen: Seen) -> Judgement:
@@ -66,12 +67,13 @@ def judge(test: Test, subjects: Sequence[Subject], seen: Seen) -> Judgement:
     if seen.limit and not wants_first_exit_only:
         said = _LIMITS[seen.limit].format(exits=test.exits, instructions=test.instructions)
         message = f"Stopped: {said}." + (f"\n{problem.message}" if problem else "")
+        message += stuck(seen.trace.exits)
         # The exits before the first wrong answer, or else the last: where it hangs.
         shown = problem.exits if problem else seen.trace.exits
         return Judgement(Verdict.LIMIT, message, _evidence(subjects, seen), last_exits(shown))
     if problem is None:
         return Judgement(Verdict.PASS, "", _evidence(subjects, seen), [])
-    message = problem.message + last_words(seen)
+    message = problem.message + last_words(seen, problem.who)
     return Judgement(Verdict.FAIL, message, _evidence(subjects, seen), last_exits(problem.exits))
 
 
@@ -88,8 +90,9 @@ def _first_problem(test: Test, subjects: Sequence[Subject], seen: Seen) -> _Prob
         if problem is None and (said := paging.problem(test, subject, own)):
             problem = _Problem(*said)
         if problem:
-            who = f"{subject.name}: " if len(subjects) > 1 else ""
-            return _Problem(who + problem.message, problem.exits)
+            if len(subjects) == 1:
+                return problem
+            return _Problem(f"{subject.name}: {problem.message}", problem.exits, subject.name)
     if message := paging.machine_problem(test, seen.trace):
         return _Problem(message, exits)
     return _machine_problem(subjects, seen)

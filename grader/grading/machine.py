@@ -135,7 +135,7 @@ def run(start: Start, directory: Path, seconds: float) -> Seen:
         stderr=read(directory / _STDERR),
         seconds=ended.seconds,
         trace=Trace(()) if start.bare else parse_trace(log),
-        too_much=ended.exceeded == "file" or max(map(_size, files)) >= limits.file_bytes
+        too_much=ended.exceeded in ("file", "memory", "disk") or max(map(_size, files)) >= limits.file_bytes
         or len(log) >= limits.file_bytes,
     )  # fmt: skip
     _check(seen)

@@ -73,6 +73,22 @@ class Contain(unittest.TestCase):
         self.assertEqual(ended.exceeded, "file")
         self.assertLessEqual((self.folder / "big").stat().st_size, 9000)
 
+    def test_memory_of_all(self) -> None:
+        one = "python3 -c 'import time; x = bytearray(b\"x\") * (80 << 20); time.sleep(30)'"
+        ended = self.shell(f"{one} & setsid {one} & {one}", Limits(seconds=20, memory_sum=160 << 20))
+        self.assertEqual(ended.exceeded, "memory")
+        self.assertEqual(self.shell(f"({one}) & sleep 1", Limits(memory_sum=160 << 20)).exceeded, "")
+
+    def test_disk(self) -> None:
+        files = "for n in 1 2 3 4; do dd if=/dev/zero of=$n bs=1M count=4 status=none; done; sleep 20"
+        ended = self.shell(files, Limits(seconds=15, disk_bytes=10 << 20))
+        self.assertEqual(ended.exceeded, "disk")
+
+    def test_many_files(self) -> None:
+        many = "import os\nfor n in range(60000): os.close(os.open(str(n), os.O_CREAT))\nos.system('sleep 30')"
+        ended = contain.run(["python3", "-c", many], self.folder, Limits(seconds=25))
+        self.assertEqual(ended.exceeded, "disk")
+
     def test_cpu(self) -> None:
         ended = contain.run(["sh", "-c", "while :; do :; done"], self.folder, Limits(cpu_seconds=1))
         self.assertEqual(ended.exceeded, "cpu")

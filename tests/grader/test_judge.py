@@ -10,6 +10,7 @@ from typing import Any, Sequence
 
 from support import make_test
 from grading.evidence import Counts, Exit, Run, Trace
+from grading import telling
 from grading.judge import Judgement, judge
 from grading.machine import Seen
 from grading.model import Verdict
@@ -65,6 +66,34 @@ class Judge(unittest.TestCase):
         wrong = (out(0xCA0A), out(0xCA0D), out(0xCA0C), out(0xF4))
         found = self.fails("Answer 1 of 2, first: expected 0xab, seen 0xad.", seen(wrong))
         self.assertEqual(found.last_exits[-1], "exit 2: OUT, 8 bits, port 0xca0d at 0x2000000")
+
+    def test_answers_are_one_line(self) -> None:
+        fault = Exit(0x4E, 0x15, 0x4000, LOW)
+        shown = telling.last_exits([ALL[0], ALL[1], fault, ALL[2], out(0xCA0D)])
+        self.assertEqual(shown, [
+            "exits 1-2: OUT, 2 times: the guest answers ab",
+            "exit 3: #PF, error 0x15, address 0x4000 at 0x2000000 (present, user, fetch)",
+            "exit 4: OUT, 8 bits, port 0xca0c at 0x2000000",
+            "exit 5: OUT, 8 bits, port 0xca0d at 0x2000000",
+        ])  # fmt: skip
+        prints = [out(0xE9, LOW + at) for at in range(3)]
+        self.assertEqual(telling.last_exits([*prints, fault])[0], "exits 1-3: OUT, 3 times: the guest prints")
+
+    def test_stuck(self) -> None:
+        fault = Exit(0x400, 1 << 33 | 7, 0x4000, LOW)
+        found = self.judge(seen([*ALL[:2], *[fault] * 60], counts=Counts("entries")))
+        self.assertEqual(found.verdict, Verdict.LIMIT)
+        self.assertIn("The last 60 exits were one and the same", found.message)
+        self.assertEqual(found.last_exits[-1], "exits 3-62: nested page fault, error 0x200000007, guest physical "
+                         "0x4000 at 0x2000000 (write, on the way through the guest's tables), 60 times")
+        self.assertEqual(telling.stuck([ALL[0]] * 99), "")
+        self.assertEqual(telling.stuck([fault] * 9), "")
+
+    def test_last_words_of_the_one(self) -> None:
+        said = b"casita: one: stopped: this\r\n  at 1\r\ncasita: two: stopped: that\r\n"
+        self.assertIn("that", telling.last_words(seen((), serial=said, code=3), "two"))
+        self.assertNotIn("this", telling.last_words(seen((), serial=said, code=3), "two"))
+        self.assertIn("this", telling.last_words(seen((), serial=said, code=3)))
 
     def test_missing_answer(self) -> None:
         self.fails("Answer 2 of 2, second: expected 0xc, seen nothing.", seen((*ALL[:2], ALL[3])))

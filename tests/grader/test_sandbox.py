@@ -42,7 +42,8 @@ class Sandbox(unittest.TestCase):
     def script(self, text: str) -> list[str]:
         """A grader of its own that runs a shell script; its code is a copy that all may read."""
         copy = self.folder.parent / "grader"
-        for name in ("common.py", "grading/__init__.py", "grading/contain.py", "grading/sandbox.py"):
+        for name in ("common.py", "grading/__init__.py", "grading/contain.py", "grading/sandbox.py",
+                     "grading/usage.py"):
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / "grader" / name, copy / name)
         return [sys.executable, "-B", "-c", _SCRIPT, str(copy), str(self.folder), text]

@@ -14,4 +14,6 @@ def tests() -> list[Test]:
     """A test for each kind of attack, with a result for each attack."""
     path = ROOT / "tests" / "grader" / "test_attacks.py"
     kinds = {"refused": 40, "cheat": 90, "escape": 10, "the": 10}
-    return [Test(kind, partial(run_file, path, "-k", f"test_{kind}"), weight) for kind, weight in kinds.items()]
+    found = [Test(kind, partial(run_file, path, "-k", f"test_{kind}"), weight) for kind, weight in kinds.items()]
+    memory = path.with_name("test_attacks_memory.py")
+    return [*found, Test("memory", partial(run_file, memory), 40)]

@@ -183,6 +183,8 @@ def unpaged(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
             world.asm(f"mov {at + offset:#x}, %eax")
             world.save(f"{at + offset:#x} without paging, {turn + 1}", world.memory.get(at + offset))
         world.paging_on()
+        if turn == 0:
+            world.see_tables()
         for gva in (*far, *swapped):
             world.read(gva + offset, f"{gva + offset:#x} with paging, {turn + 1}")
         world.write(rng.choice(swapped) + offset)

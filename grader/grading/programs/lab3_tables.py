@@ -109,6 +109,7 @@ class Space:
         self.unused = unused
         self.memory = memory
         self.tables: list[int] = []
+        self.plain: set[int] = set()  # where the entries are that map addresses to themselves
         self.root = self._table()
 
     def _table(self) -> int:
@@ -139,7 +140,15 @@ class Space:
     def identity(self, first: int, end: int, level: int) -> None:
         """Map addresses to themselves, for the supervisor."""
         for address in range(first, end, self.kind.page(level)):
-            self.map(address, address, P | W, level)
+            self.plain.add(self.map(address, address, P | W, level))
+
+    def words(self) -> list[int]:
+        """Where the words of its tables are that are not zero, but for the plain entries."""
+        found = []
+        for at, value in self.memory.words.items():
+            if value and at & -PAGE in self.tables and at & -self.kind.size not in self.plain:
+                found.append(at)
+        return sorted(found)
 
 
 def _reserved(kind: Kind, modes: Modes, value: int, level: int) -> bool:

@@ -132,6 +132,7 @@ class World(Processor):
             self.set_nxe(True)
         if on:
             self.paging_on()
+            self.see_tables()
 
     def _clear(self, frames: list[int]) -> None:
         one, two = self.asm.new_label(), self.asm.new_label()
@@ -154,6 +155,25 @@ class World(Processor):
                  "add $8, %esi", "dec %ecx", f"jnz {label}", times=n)
         self.asm.data("\t.balign 4", "poked:",
                       *(f"\t.long {at:#x}, {value:#x}" for at, value in sorted(words.items())))
+
+    def see_tables(self) -> None:
+        """Answer a sum of the entries of the tables, but for accessed and dirty: they are the guest's.
+
+        A monitor that marks entries absent, to be asked when they are used, makes another sum.
+        """
+        words = [at for space in self._spaces for at in space.words()]
+        if not words:
+            return
+        label, r = self.asm.new_label(), "r" if self.kind.long else "e"
+        name, total = f"entries{label.lstrip('.')}", 0
+        self.asm(f"mov ${name}, %esi", f"mov ${len(words)}, %ecx", "xor %eax, %eax")
+        self.asm.text(f"{label}:")
+        self.asm(f"mov (%{r}si), %edi", f"mov (%{r}di), %edx", f"and ${~(A | D)}, %edx", "rol $1, %eax",
+                 "add %edx, %eax", "add $4, %esi", "dec %ecx", f"jnz {label}", times=len(words))
+        self.asm.data("\t.balign 4", f"{name}:", *(f"\t.long {at:#x}" for at in words))
+        for at in words:
+            total = (total << 1 | total >> 31) + (self.memory.get(at) & ~(A | D)) & 0xFFFFFFFF
+        self.save("a sum of its page tables' entries, which are as it wrote them", total)
 
     # ---- memory ----------------------------------------------------------------------------------
 

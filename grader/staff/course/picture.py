@@ -9,7 +9,7 @@ from typing import Sequence
 from .page import esc
 
 _ROW, _GUEST, _HOST, _WIDTH, _LABEL = 30, 60, 620, 700, 66
-_EXIT = re.compile(r"exit (\d+): (.*)")
+_EXIT = re.compile(r"exits? ([0-9-]+): (.*)")
 
 
 def exits(lines: Sequence[str], name: str) -> str:
@@ -36,7 +36,7 @@ def exits(lines: Sequence[str], name: str) -> str:
 
 def _arrow(line: str, y: int, last: bool) -> list[str]:
     match = _EXIT.fullmatch(line)
-    number, what = (match[1], match[2]) if match else ("", line)
+    number, what = (match[1].partition("-")[0], match[2]) if match else ("", line)
     what = what if len(what) <= _LABEL else what[: _LABEL - 1] + "…"
     kind = "last" if last else "ink"
     head = f"M{_HOST - 8} {y - 4}L{_HOST} {y}L{_HOST - 8} {y + 4}"

@@ -44,6 +44,10 @@ ESCAPES = [
     Escape("big-file", "exec dd if=/dev/zero of=big bs=1M count=100 status=none", "file"),
     denied("full-tmp", "for n in 1 2 3 4 5 6 7; do dd if=/dev/zero of=/tmp/$n bs=1M count=40 || exit 1; done"),
     denied("memory", "python3 -c 'bytearray(2 << 30)'"),
+    Escape("memory-of-many", "python3 -c 'import os, time\nfor n in range(12): os.fork() or (bytearray(b\"x\") * (64 << 20), "
+           "time.sleep(60))\ntime.sleep(60)'", "memory"),
+    Escape("many-big-files", "n=0; while :; do dd if=/dev/zero of=$n bs=1M count=40 status=none; n=$((n + 1)); sleep 0.1; done",
+           "disk"),
     Escape("links-left-behind", "ln -s /etc/shadow evidence; mkfifo pipe; mkdir d; ln -s / d/root; chmod 0 d; echo ok"),
     Escape("unreadable-left-behind", "mkdir -p a/b/c; echo x >a/b/c/d; chmod 0 a/b/c/d a/b/c a/b a; echo ok"),
     Escape("names-left-behind", "touch \"$(printf 'a\\377\\nb\\033[2J')\"; echo ok"),
