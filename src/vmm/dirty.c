@@ -76,7 +76,6 @@ bool vm_dirty_take(struct vm *vm, gpa_t gpa)
 
 static s64 call_log(struct vcpu *vcpu, const u64 args[4], void *opaque)
 {
-	(void)opaque;
 	if (args[0])
 		return vm_dirty_begin(vcpu->vm);
 	vm_dirty_end(vcpu->vm);
@@ -87,7 +86,6 @@ static s64 call_take(struct vcpu *vcpu, const u64 args[4], void *opaque)
 {
 	u64 written = 0;
 
-	(void)opaque;
 	for (u64 i = 0; i < DIRTY_PAGES; i++)
 		written |= (u64)vm_dirty_take(vcpu->vm, GPA(args[0] + i * PAGE_SIZE)) << i;
 	return written;

@@ -89,11 +89,9 @@ bool vm_dirty_take(struct vm *vm, gpa_t gpa);
 #else
 static inline void vm_dirty_end(struct vm *vm)
 {
-	(void)vm;
 }
 static inline void vm_dirty_note(struct vm *vm, gpa_t gpa)
 {
-	(void)vm, (void)gpa;
 }
 #endif
 

@@ -19,78 +19,41 @@ enum gpr {
 /* Segment registers; the first six in the order in which instructions encode them. */
 enum seg { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR, SEG_COUNT };
 
-/* RFLAGS */
-#define RFLAGS_CF      BIT(0)
-#define RFLAGS_ONE     BIT(1) /* always set */
-#define RFLAGS_PF      BIT(2)
-#define RFLAGS_AF      BIT(4)
-#define RFLAGS_ZF      BIT(6)
-#define RFLAGS_SF      BIT(7)
-#define RFLAGS_TF      BIT(8)
-#define RFLAGS_IF      BIT(9)
-#define RFLAGS_DF      BIT(10)
-#define RFLAGS_OF      BIT(11)
-#define RFLAGS_IOPL    (3ull << 12)
-#define RFLAGS_NT      BIT(14)
-#define RFLAGS_RF      BIT(16)
-#define RFLAGS_VM      BIT(17)
-#define RFLAGS_AC      BIT(18)
-#define RFLAGS_VIF     BIT(19)
-#define RFLAGS_VIP     BIT(20)
-#define RFLAGS_ID      BIT(21)
+/* RFLAGS; ONE is always set. */
+enum { RFLAGS_CF = BIT(0), RFLAGS_ONE = BIT(1), RFLAGS_PF = BIT(2), RFLAGS_AF = BIT(4) };
+enum { RFLAGS_ZF = BIT(6), RFLAGS_SF = BIT(7), RFLAGS_TF = BIT(8), RFLAGS_IF = BIT(9) };
+enum { RFLAGS_DF = BIT(10), RFLAGS_OF = BIT(11), RFLAGS_RF = BIT(16), RFLAGS_AC = BIT(18) };
 
 /* CR0 */
-#define CR0_PE	       BIT(0)
-#define CR0_MP	       BIT(1)
-#define CR0_EM	       BIT(2)
-#define CR0_TS	       BIT(3)
-#define CR0_ET	       BIT(4)
-#define CR0_NE	       BIT(5)
-#define CR0_WP	       BIT(16)
-#define CR0_AM	       BIT(18)
-#define CR0_NW	       BIT(29)
-#define CR0_CD	       BIT(30)
-#define CR0_PG	       BIT(31)
+#define CR0_PE BIT(0)
+#define CR0_MP BIT(1)
+#define CR0_EM BIT(2)
+#define CR0_TS BIT(3)
+#define CR0_ET BIT(4)
+#define CR0_NE BIT(5)
+#define CR0_WP BIT(16)
+#define CR0_AM BIT(18)
+#define CR0_NW BIT(29)
+#define CR0_CD BIT(30)
+#define CR0_PG BIT(31)
 
 /* CR4 */
-#define CR4_VME	       BIT(0)
-#define CR4_PVI	       BIT(1)
-#define CR4_TSD	       BIT(2)
-#define CR4_DE	       BIT(3)
-#define CR4_PSE	       BIT(4)
-#define CR4_PAE	       BIT(5)
-#define CR4_MCE	       BIT(6)
-#define CR4_PGE	       BIT(7)
-#define CR4_PCE	       BIT(8)
-#define CR4_OSFXSR     BIT(9)
-#define CR4_OSXMMEXCPT BIT(10)
-#define CR4_UMIP       BIT(11)
-#define CR4_LA57       BIT(12)
-#define CR4_VMXE       BIT(13)
-#define CR4_FSGSBASE   BIT(16)
-#define CR4_PCIDE      BIT(17)
-#define CR4_OSXSAVE    BIT(18)
-#define CR4_SMEP       BIT(20)
-#define CR4_SMAP       BIT(21)
-#define CR4_PKE	       BIT(22)
-#define CR4_CET	       BIT(23)
+enum { CR4_VME = BIT(0), CR4_PVI = BIT(1), CR4_TSD = BIT(2), CR4_DE = BIT(3), CR4_PSE = BIT(4) };
+enum { CR4_PAE = BIT(5), CR4_MCE = BIT(6), CR4_PGE = BIT(7), CR4_PCE = BIT(8) };
+enum { CR4_OSFXSR = BIT(9), CR4_OSXMMEXCPT = BIT(10), CR4_UMIP = BIT(11), CR4_LA57 = BIT(12) };
+enum { CR4_FSGSBASE = BIT(16), CR4_PCIDE = BIT(17), CR4_OSXSAVE = BIT(18), CR4_SMEP = BIT(20) };
+enum { CR4_SMAP = BIT(21), CR4_PKE = BIT(22), CR4_CET = BIT(23) };
 
 /* EFER */
-#define EFER_SCE       BIT(0)
-#define EFER_LME       BIT(8)
-#define EFER_LMA       BIT(10)
-#define EFER_NXE       BIT(11)
-#define EFER_SVME      BIT(12)
-#define EFER_LMSLE     BIT(13)
-#define EFER_FFXSR     BIT(14)
-#define EFER_TCE       BIT(15)
+enum { EFER_SCE = BIT(0), EFER_LME = BIT(8), EFER_LMA = BIT(10), EFER_NXE = BIT(11) };
+enum { EFER_SVME = BIT(12), EFER_LMSLE = BIT(13), EFER_FFXSR = BIT(14), EFER_TCE = BIT(15) };
 
 /* What the registers hold after reset (APM vol. 2 table 14-1). */
-#define CR0_RESET      (CR0_CD | CR0_NW | CR0_ET)
-#define DR6_RESET      0xffff0ff0ull
-#define DR7_RESET      0x400ull
-#define PAT_RESET      0x0007040600070406ull
-#define RFLAGS_RESET   RFLAGS_ONE
+#define CR0_RESET    (CR0_CD | CR0_NW | CR0_ET)
+#define DR6_RESET    0xffff0ff0ull
+#define DR7_RESET    0x400ull
+#define PAT_RESET    0x0007040600070406ull
+#define RFLAGS_RESET RFLAGS_ONE
 
 /* Eight memory types, a byte each: 0 to 7, of which 2 and 3 are none (APM vol. 2 §7.8.1). */
 static inline bool pat_valid(u64 pat)

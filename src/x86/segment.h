@@ -24,12 +24,9 @@ struct segment {
 	u64 base;
 };
 
-#define SEG_TYPE	    0xf
 #define SEG_S		    BIT(4) /* code or data, not a system segment */
-#define SEG_DPL(n)	    ((u16)(n) << 5)
 #define SEG_GET_DPL(attrib) (((attrib) >> 5) & 3)
 #define SEG_P		    BIT(7)
-#define SEG_AVL		    BIT(8)
 #define SEG_L		    BIT(9)  /* 64-bit code */
 #define SEG_DB		    BIT(10) /* 32-bit code or stack */
 #define SEG_G		    BIT(11) /* limit counts pages */
