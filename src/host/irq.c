@@ -112,9 +112,7 @@ u32 lapic_timer_left(void)
 	return lapic[LAPIC_TIMER_CURRENT / 4];
 }
 
-static void do_nothing(void)
-{
-}
+static void do_nothing(void) {}
 
 void irq_init(void)
 {

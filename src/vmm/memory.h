@@ -87,12 +87,8 @@ void vm_dirty_note(struct vm *vm, gpa_t gpa);
 /** vm_dirty_take() - has that page been written since it was asked about last? */
 bool vm_dirty_take(struct vm *vm, gpa_t gpa);
 #else
-static inline void vm_dirty_end(struct vm *vm)
-{
-}
-static inline void vm_dirty_note(struct vm *vm, gpa_t gpa)
-{
-}
+static inline void vm_dirty_end(struct vm *vm) {}
+static inline void vm_dirty_note(struct vm *vm, gpa_t gpa) {}
 #endif
 
 #endif

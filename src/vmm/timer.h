@@ -29,15 +29,9 @@ u64 timers_next(void);
 /** timers_run() - call what has expired by @now. Functions may arm timers again. */
 void timers_run(u64 now);
 #else /* nothing here happens at a time: a VM's turn ends when it halts or stops */
-static inline void timer_arm(struct timer *t, u64 when)
-{
-}
-static inline void timer_cancel(struct timer *t)
-{
-}
-static inline void timers_run(u64 now)
-{
-}
+static inline void timer_arm(struct timer *t, u64 when) {}
+static inline void timer_cancel(struct timer *t) {}
+static inline void timers_run(u64 now) {}
 #endif
 
 #endif

@@ -138,9 +138,7 @@ static inline int vcpu_mmio_exit(struct vcpu *vcpu, const struct exit *exit)
 /** cpuid_refresh() - work out what this guest's CPUID says, at its start and when CR4 changes. */
 void cpuid_refresh(struct vcpu *vcpu);
 #else
-static inline void cpuid_refresh(struct vcpu *vcpu)
-{
-}
+static inline void cpuid_refresh(struct vcpu *vcpu) {}
 #endif
 /** vcpu_cpuid() - what the guest's CPUID shall say. */
 struct cpuid_regs vcpu_cpuid(struct vcpu *vcpu, u32 leaf, u32 subleaf);
