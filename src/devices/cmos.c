@@ -385,7 +385,7 @@ static int cmos_create(struct vm *vm)
 	cmos->bytes[REG_B] = B_24H;
 	cmos->now = host_now();
 	cmos->checked = clock_now(cmos);
-	timer_init(&cmos->timer, cmos_expired, cmos);
+	cmos->timer = (struct timer){.fn = cmos_expired, .opaque = cmos};
 	return vm_hook_io(vm, &hook);
 }
 

@@ -463,7 +463,7 @@ static int pit_create(struct vm *vm)
 	if (!pit)
 		return -ENOMEM;
 	pit->vm = vm;
-	timer_init(&pit->timer, pit_edge, pit);
+	pit->timer = (struct timer){.fn = pit_edge, .opaque = pit};
 	for (unsigned i = 0; i < COUNTERS; i++) { /* mode 0, with no count to begin with */
 		pit->counters[i].gate = i != SPEAKER_COUNTER;
 		counter_control(&pit->counters[i], CONTROL_ACCESS);

@@ -27,10 +27,7 @@
 #define ROLE_DIRECT	    (1u << 5)
 #define ROLE_RIGHTS_SHIFT   6
 
-#define RIGHT_W		    1u
-#define RIGHT_U		    2u
-#define RIGHT_X		    4u
-#define RIGHTS_ALL	    (RIGHT_W | RIGHT_U | RIGHT_X)
+enum { RIGHT_W = 1, RIGHT_U = 2, RIGHT_X = 4, RIGHTS_ALL = RIGHT_W | RIGHT_U | RIGHT_X };
 
 static inline unsigned role_make(int level, unsigned quadrant, unsigned rights)
 {

@@ -10,68 +10,56 @@
 #ifndef SVM_VMCB_H
 #define SVM_VMCB_H
 
-#include "x86/segment.h"
+#include "x86/regs.h"
 
-/* intercepts, first word (offset 0x0c) */
-#define SVM_INTERCEPT_INTR     BIT(0)
-#define SVM_INTERCEPT_NMI      BIT(1)
-#define SVM_INTERCEPT_SMI      BIT(2)
-#define SVM_INTERCEPT_INIT     BIT(3)
-#define SVM_INTERCEPT_VINTR    BIT(4)
-#define SVM_INTERCEPT_RDPMC    BIT(15)
-#define SVM_INTERCEPT_CPUID    BIT(18)
-#define SVM_INTERCEPT_INVD     BIT(22)
-#define SVM_INTERCEPT_HLT      BIT(24)
-#define SVM_INTERCEPT_INVLPG   BIT(25)
-#define SVM_INTERCEPT_INVLPGA  BIT(26)
-#define SVM_INTERCEPT_IOIO     BIT(27)
-#define SVM_INTERCEPT_MSR      BIT(28)
-#define SVM_INTERCEPT_TASK     BIT(29)
-#define SVM_INTERCEPT_SHUTDOWN BIT(31)
-/* intercepts, second word (offset 0x10) */
-#define SVM_INTERCEPT_VMRUN    BIT(0)
-#define SVM_INTERCEPT_VMMCALL  BIT(1)
-#define SVM_INTERCEPT_VMLOAD   BIT(2)
-#define SVM_INTERCEPT_VMSAVE   BIT(3)
-#define SVM_INTERCEPT_STGI     BIT(4)
-#define SVM_INTERCEPT_CLGI     BIT(5)
-#define SVM_INTERCEPT_SKINIT   BIT(6)
-#define SVM_INTERCEPT_WBINVD   BIT(9)
-#define SVM_INTERCEPT_MONITOR  BIT(10)
-#define SVM_INTERCEPT_MWAIT    BIT(11)
-#define SVM_INTERCEPT_RDPRU    BIT(14)
+/* What can be intercepted: bits of intercepts1, and of intercepts2. */
+/* clang-format off */
+enum {
+	SVM_INTERCEPT_INTR = BIT(0), SVM_INTERCEPT_NMI = BIT(1), SVM_INTERCEPT_SMI = BIT(2),
+	SVM_INTERCEPT_INIT = BIT(3), SVM_INTERCEPT_VINTR = BIT(4), SVM_INTERCEPT_RDPMC = BIT(15),
+	SVM_INTERCEPT_CPUID = BIT(18), SVM_INTERCEPT_INVD = BIT(22), SVM_INTERCEPT_HLT = BIT(24),
+	SVM_INTERCEPT_INVLPG = BIT(25), SVM_INTERCEPT_INVLPGA = BIT(26), SVM_INTERCEPT_IOIO = BIT(27),
+	SVM_INTERCEPT_MSR = BIT(28), SVM_INTERCEPT_TASK = BIT(29), SVM_INTERCEPT_SHUTDOWN = BIT(31)
+};
+enum {
+	SVM_INTERCEPT_VMRUN = BIT(0), SVM_INTERCEPT_VMMCALL = BIT(1), SVM_INTERCEPT_VMLOAD = BIT(2),
+	SVM_INTERCEPT_VMSAVE = BIT(3), SVM_INTERCEPT_STGI = BIT(4), SVM_INTERCEPT_CLGI = BIT(5),
+	SVM_INTERCEPT_SKINIT = BIT(6), SVM_INTERCEPT_WBINVD = BIT(9), SVM_INTERCEPT_MONITOR = BIT(10),
+	SVM_INTERCEPT_MWAIT = BIT(11), SVM_INTERCEPT_RDPRU = BIT(14)
+};
+/* clang-format on */
 
 /* tlb_control (APM vol. 2 §15.16.1) */
-#define SVM_TLB_KEEP	       0
-#define SVM_TLB_FLUSH_ALL      1 /* every ASID's entries */
+#define SVM_TLB_KEEP	      0
+#define SVM_TLB_FLUSH_ALL     1 /* every ASID's entries */
 
 /* vintr: the virtual interrupt, a wire and a vector (APM vol. 2 §15.21.1) */
-#define SVM_V_IRQ	       BIT(8)
-#define SVM_V_INTR_PRIO	       (0xfull << 16)
-#define SVM_V_IGN_TPR	       BIT(20)
-#define SVM_V_INTR_MASKING     BIT(24) /* the guest's IF does not hold the host's interrupts */
-#define SVM_V_VECTOR_SHIFT     32
+#define SVM_V_IRQ	      BIT(8)
+#define SVM_V_INTR_PRIO	      (0xfull << 16)
+#define SVM_V_IGN_TPR	      BIT(20)
+#define SVM_V_INTR_MASKING    BIT(24) /* the guest's IF does not hold the host's interrupts */
+#define SVM_V_VECTOR_SHIFT    32
 
 /* int_state */
-#define SVM_INT_SHADOW	       BIT(0)
+#define SVM_INT_SHADOW	      BIT(0)
 
 /* event_inj and exit_int_info share a format (APM vol. 2 §15.20) */
-#define SVM_EVENT_VECTOR       0xffull
-#define SVM_EVENT_TYPE	       (7ull << 8)
-#define SVM_EVENT_INTR	       (0ull << 8)
-#define SVM_EVENT_NMI	       (2ull << 8)
-#define SVM_EVENT_EXCEPTION    (3ull << 8)
-#define SVM_EVENT_SOFT_INT     (4ull << 8)
-#define SVM_EVENT_ERROR_VALID  BIT(11)
-#define SVM_EVENT_VALID	       BIT(31)
-#define SVM_EVENT_ERROR_SHIFT  32
+#define SVM_EVENT_VECTOR      0xffull
+#define SVM_EVENT_TYPE	      (7ull << 8)
+#define SVM_EVENT_INTR	      (0ull << 8)
+#define SVM_EVENT_NMI	      (2ull << 8)
+#define SVM_EVENT_EXCEPTION   (3ull << 8)
+#define SVM_EVENT_SOFT_INT    (4ull << 8)
+#define SVM_EVENT_ERROR_VALID BIT(11)
+#define SVM_EVENT_VALID	      BIT(31)
+#define SVM_EVENT_ERROR_SHIFT 32
 
-#define SVM_NP_ENABLE	       BIT(0)
+#define SVM_NP_ENABLE	      BIT(0)
 
-#define SVM_V_TPR	       0xffull
+#define SVM_V_TPR	      0xffull
 
 /* exit_info1 of SVM_EXIT_NPF, beside the #PF error code (APM vol. 2 §15.25.6) */
-#define SVM_NPF_TABLE	       BIT(33) /* while the guest's own page tables were walked */
+#define SVM_NPF_TABLE	      BIT(33) /* while the guest's own page tables were walked */
 
 /* exit codes (APM vol. 2 appendix C) */
 /* clang-format off */
@@ -86,14 +74,14 @@ enum {
 	SVM_EXIT_MONITOR = 0x8a, SVM_EXIT_MWAIT, SVM_EXIT_RDPRU = 0x8e, SVM_EXIT_NPF = 0x400
 };
 /* clang-format on */
-#define SVM_EXIT_INVALID       0xffffffffu /* low half: QEMU does not extend the sign */
+#define SVM_EXIT_INVALID      0xffffffffu /* low half: QEMU does not extend the sign */
 
 /* exit_info1 of SVM_EXIT_IOIO (APM vol. 2 §15.10.2) */
-#define SVM_IOIO_IN	       BIT(0)
-#define SVM_IOIO_STRING	       BIT(2)
-#define SVM_IOIO_REP	       BIT(3)
-#define SVM_IOIO_SIZE_SHIFT    4 /* bits 4-6: 1, 2 or 4 bytes */
-#define SVM_IOIO_PORT_SHIFT    16
+#define SVM_IOIO_IN	      BIT(0)
+#define SVM_IOIO_STRING	      BIT(2)
+#define SVM_IOIO_REP	      BIT(3)
+#define SVM_IOIO_SIZE_SHIFT   4 /* bits 4-6: 1, 2 or 4 bytes */
+#define SVM_IOIO_PORT_SHIFT   16
 
 struct vmcb {
 	/* control area */

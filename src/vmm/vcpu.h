@@ -158,7 +158,5 @@ void vmm_run(struct vm **vms, unsigned count);
 /* ---- report.c ----------------------------------------------------------------------------- */
 /** report_stop() - say how a VM ended, with its registers if it was a fault. */
 void report_stop(struct vm *vm);
-/** report_registers() - a page of registers, and the bytes at RIP. */
-void report_registers(struct vcpu *vcpu);
 
 #endif
