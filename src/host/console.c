@@ -12,8 +12,9 @@
 #include "host/internal.h"
 #include "lib/print.h"
 
-#define COM1	 0x3f8
-#define COM1_IRQ 4
+#define COM1	  0x3f8
+#define COM1_IRQ  4
+#define FIFO_SIZE 16
 
 /* Registers; with DLAB, the first two are the divisor. */
 enum { UART_DATA = COM1, UART_IER, UART_FCR, UART_LCR, UART_MCR, UART_LSR };
@@ -23,8 +24,6 @@ enum { UART_DATA = COM1, UART_IER, UART_FCR, UART_LCR, UART_MCR, UART_LSR };
 #define MCR_ON	     0x0b /* DTR, RTS, and OUT2, which on a PC connects the interrupt */
 enum { LCR_8N1 = 0x03, LCR_DLAB = 0x80 };
 enum { LSR_RECEIVED = 0x01, LSR_THR_EMPTY = 0x20, LSR_ALL_SENT = 0x40, LSR_NO_CHIP = 0xff };
-
-#define FIFO_SIZE 16
 
 /* Typed bytes that nobody has read yet: those from @taken up to @filled, modulo the size. */
 static u8 ring[256];

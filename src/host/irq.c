@@ -20,7 +20,6 @@
 #include "x86/regs.h"
 
 enum { PIC1_COMMAND = 0x20, PIC1_DATA, PIC2_COMMAND = 0xa0, PIC2_DATA };
-
 #define ICW1_INIT  0x11 /* edge triggered, cascaded, ICW4 follows */
 #define ICW4_8086  0x01
 #define OCW2_EOI   0x20

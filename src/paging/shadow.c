@@ -39,11 +39,8 @@
  *	2. registers
  *	3. the rest of struct paging_ops
  */
-#include "host/host.h"
-#include "lib/errno.h"
 #include "paging/real_regs.h"
 #include "paging/shadow.h"
-#include "vmm/paging_ops.h"
 
 static struct shadow *shadow_of(struct vcpu *vcpu)
 {

@@ -8,7 +8,6 @@
 #ifndef PAGING_SHADOW_H
 #define PAGING_SHADOW_H
 
-#include "lib/types.h"
 #include "vmm/vcpu.h"
 #include "x86/paging.h"
 

@@ -27,8 +27,6 @@
  *	4. one, for a #PF
  *	5. MOV CR3 and INVLPG
  */
-#include "host/cpu.h"
-#include "host/host.h"
 #include "paging/shadow.h"
 
 /* ---- 1. what an entry ought to be -------------------------------------------------------------- */

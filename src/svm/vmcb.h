@@ -34,6 +34,7 @@ enum {
 #define SVM_TLB_FLUSH_ALL     1 /* every ASID's entries */
 
 /* vintr: the virtual interrupt, a wire and a vector (APM vol. 2 §15.21.1) */
+#define SVM_V_TPR	      0xffull
 #define SVM_V_IRQ	      BIT(8)
 #define SVM_V_INTR_PRIO	      (0xfull << 16)
 #define SVM_V_IGN_TPR	      BIT(20)
@@ -56,8 +57,6 @@ enum {
 
 #define SVM_NP_ENABLE	      BIT(0)
 
-#define SVM_V_TPR	      0xffull
-
 /* exit_info1 of SVM_EXIT_NPF, beside the #PF error code (APM vol. 2 §15.25.6) */
 #define SVM_NPF_TABLE	      BIT(33) /* while the guest's own page tables were walked */
 
@@ -77,11 +76,9 @@ enum {
 #define SVM_EXIT_INVALID      0xffffffffu /* low half: QEMU does not extend the sign */
 
 /* exit_info1 of SVM_EXIT_IOIO (APM vol. 2 §15.10.2) */
-#define SVM_IOIO_IN	      BIT(0)
-#define SVM_IOIO_STRING	      BIT(2)
-#define SVM_IOIO_REP	      BIT(3)
-#define SVM_IOIO_SIZE_SHIFT   4 /* bits 4-6: 1, 2 or 4 bytes */
-#define SVM_IOIO_PORT_SHIFT   16
+enum { SVM_IOIO_IN = BIT(0), SVM_IOIO_STRING = BIT(2), SVM_IOIO_REP = BIT(3) };
+#define SVM_IOIO_SIZE_SHIFT 4 /* bits 4-6: 1, 2 or 4 bytes */
+#define SVM_IOIO_PORT_SHIFT 16
 
 struct vmcb {
 	/* control area */

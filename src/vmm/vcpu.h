@@ -128,8 +128,8 @@ int vcpu_mmio_exit(struct vcpu *vcpu, const struct exit *exit); /* mmio.c */
 static inline int vcpu_mmio_exit(struct vcpu *vcpu, const struct exit *exit)
 {
 	return vm_fail(vcpu->vm, -ENOSYS,
-		       "it touched %#lx, where it has no RAM; this Casita was "
-		       "built without devices in memory",
+		       "it touched %#lx, where it has no RAM; this Casita was built without "
+		       "devices in memory",
 		       exit->memory.gpa.a);
 }
 #endif

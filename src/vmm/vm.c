@@ -119,16 +119,11 @@ static int load(struct vm *vm)
 		       vm->config->kernel.name, names[0] ? names : " none");
 }
 
-static int create_paging(struct vm *vm)
-{
-	return vm->paging->vm_create ? vm->paging->vm_create(vm) : 0;
-}
-
 static int build(struct vm *vm)
 {
 	return choose_paging(vm) ?: memory_create(vm, vm->config->mem) ?: create_devices(vm) ?:
-	       cpu->vm_create(vm) ?: create_paging(vm) ?: vcpu_create(vm) ?: trace_create(vm) ?:
-	       load(vm);
+	       cpu->vm_create(vm) ?: (vm->paging->vm_create ? vm->paging->vm_create(vm) : 0) ?:
+	       vcpu_create(vm) ?: trace_create(vm) ?: load(vm);
 }
 
 int vm_create(const struct vm_config *config, struct vm **out)
