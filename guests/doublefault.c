@@ -99,13 +99,9 @@ static void check_task(void)
 
 #else
 
-static void tasks_init(void)
-{
-}
+static void tasks_init(void) {}
 
-static void check_task(void)
-{
-}
+static void check_task(void) {}
 
 #endif
 

@@ -86,7 +86,7 @@ _SYSTEM = {1: "16-bit TSS", 2: "LDT", 3: "16-bit TSS, busy", 9: "TSS", 11: "TSS,
 
 @dataclass(frozen=True)
 class Segment:
-    """A segment register with its hidden part; `attrib` as in the VMCB, see src/x86/segment.h."""
+    """A segment register with its hidden part; `attrib` as in the VMCB, see src/x86/regs.h."""
 
     selector: int
     attrib: int

@@ -34,11 +34,7 @@
 #include "vmm/timer.h"
 #include "vmm/vm.h"
 
-#define INDEX_PORT 0x70
-#define DATA_PORT  0x71
-#define INDEX_MASK 0x7f
-#define CMOS_BYTES 128
-#define RTC_IRQ	   8
+enum { INDEX_PORT = 0x70, DATA_PORT, INDEX_MASK = 0x7f, CMOS_BYTES = 128, RTC_IRQ = 8 };
 
 enum { REG_SECOND, REG_SECOND_ALARM, REG_MINUTE, REG_MINUTE_ALARM, REG_HOUR, REG_HOUR_ALARM };
 enum { REG_WEEKDAY = 6, REG_DAY, REG_MONTH, REG_YEAR, REG_A, REG_B, REG_C, REG_D };
@@ -385,7 +381,7 @@ static int cmos_create(struct vm *vm)
 	cmos->bytes[REG_B] = B_24H;
 	cmos->now = host_now();
 	cmos->checked = clock_now(cmos);
-	timer_init(&cmos->timer, cmos_expired, cmos);
+	cmos->timer = (struct timer){.fn = cmos_expired, .opaque = cmos};
 	return vm_hook_io(vm, &hook);
 }
 

@@ -45,9 +45,7 @@
 #include "vmm/device.h"
 #include "vmm/vm.h"
 
-#define MASTER_PORT   0x20
-#define SLAVE_PORT    0xa0
-#define ELCR_PORT     0x4d0
+enum { MASTER_PORT = 0x20, SLAVE_PORT = 0xa0, ELCR_PORT = 0x4d0 };
 #define PORT_A0	      1 /* of the port's number: the chip's address line */
 
 #define CHIP_LINES    8

@@ -46,16 +46,12 @@
 #include "vmm/timer.h"
 #include "vmm/vm.h"
 
-#define PIT_HZ		  1193182
-#define NS_PER_SECOND	  1000000000
-#define NEVER		  INT64_MAX
+#define PIT_HZ	      1193182
+#define NS_PER_SECOND 1000000000
+#define NEVER	      INT64_MAX
 
-#define PIT_PORT	  0x40 /* and 41, 42: the counters */
-#define CONTROL_PORT	  0x43
-#define SPEAKER_PORT	  0x61
-#define COUNTERS	  3
-#define SPEAKER_COUNTER	  2
-#define PIT_IRQ		  0
+enum { PIT_PORT = 0x40 /* and 41, 42: the counters */, CONTROL_PORT = 0x43, SPEAKER_PORT = 0x61 };
+enum { COUNTERS = 3, SPEAKER_COUNTER = 2, PIT_IRQ = 0 };
 
 /* A control word. */
 #define CONTROL_BCD	  BIT(0)
@@ -463,7 +459,7 @@ static int pit_create(struct vm *vm)
 	if (!pit)
 		return -ENOMEM;
 	pit->vm = vm;
-	timer_init(&pit->timer, pit_edge, pit);
+	pit->timer = (struct timer){.fn = pit_edge, .opaque = pit};
 	for (unsigned i = 0; i < COUNTERS; i++) { /* mode 0, with no count to begin with */
 		pit->counters[i].gate = i != SPEAKER_COUNTER;
 		counter_control(&pit->counters[i], CONTROL_ACCESS);

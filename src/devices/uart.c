@@ -36,10 +36,7 @@
 #include "vmm/device.h"
 #include "vmm/vm.h"
 
-#define UART_PORT  0x3f8
-#define UART_PORTS 8
-#define UART_IRQ   4
-#define FIFO_SIZE  16
+enum { UART_PORT = 0x3f8, UART_PORTS = 8, UART_IRQ = 4, FIFO_SIZE = 16 };
 
 enum { RBR, IER, IIR, LCR, MCR, LSR, MSR, SCR };
 

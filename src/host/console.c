@@ -12,27 +12,18 @@
 #include "host/internal.h"
 #include "lib/print.h"
 
-#define COM1	      0x3f8
-#define COM1_IRQ      4
+#define COM1	  0x3f8
+#define COM1_IRQ  4
+#define FIFO_SIZE 16
 
-#define UART_DATA     (COM1 + 0) /* with DLAB: divisor, low byte */
-#define UART_IER      (COM1 + 1) /* with DLAB: divisor, high byte */
-#define UART_FCR      (COM1 + 2)
-#define UART_LCR      (COM1 + 3)
-#define UART_MCR      (COM1 + 4)
-#define UART_LSR      (COM1 + 5)
+/* Registers; with DLAB, the first two are the divisor. */
+enum { UART_DATA = COM1, UART_IER, UART_FCR, UART_LCR, UART_MCR, UART_LSR };
 
-#define IER_RECEIVED  0x01
-#define FCR_ENABLE    0x07 /* FIFOs on and empty; an interrupt for every byte received */
-#define LCR_8N1	      0x03
-#define LCR_DLAB      0x80
-#define MCR_ON	      0x0b /* DTR, RTS, and OUT2, which on a PC connects the interrupt */
-#define LSR_RECEIVED  0x01
-#define LSR_THR_EMPTY 0x20
-#define LSR_ALL_SENT  0x40
-#define LSR_NO_CHIP   0xff
-
-#define FIFO_SIZE     16
+#define IER_RECEIVED 0x01
+#define FCR_ENABLE   0x07 /* FIFOs on and empty; an interrupt for every byte received */
+#define MCR_ON	     0x0b /* DTR, RTS, and OUT2, which on a PC connects the interrupt */
+enum { LCR_8N1 = 0x03, LCR_DLAB = 0x80 };
+enum { LSR_RECEIVED = 0x01, LSR_THR_EMPTY = 0x20, LSR_ALL_SENT = 0x40, LSR_NO_CHIP = 0xff };
 
 /* Typed bytes that nobody has read yet: those from @taken up to @filled, modulo the size. */
 static u8 ring[256];

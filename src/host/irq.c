@@ -19,17 +19,13 @@
 #include "host/internal.h"
 #include "x86/regs.h"
 
-#define PIC1_COMMAND 0x20
-#define PIC1_DATA    0x21
-#define PIC2_COMMAND 0xa0
-#define PIC2_DATA    0xa1
-
-#define ICW1_INIT    0x11 /* edge triggered, cascaded, ICW4 follows */
-#define ICW4_8086    0x01
-#define OCW2_EOI     0x20
-#define CASCADE	     2
-#define SPURIOUS_1   (VEC_PIC + 7)
-#define SPURIOUS_2   (VEC_PIC + 15)
+enum { PIC1_COMMAND = 0x20, PIC1_DATA, PIC2_COMMAND = 0xa0, PIC2_DATA };
+#define ICW1_INIT  0x11 /* edge triggered, cascaded, ICW4 follows */
+#define ICW4_8086  0x01
+#define OCW2_EOI   0x20
+#define CASCADE	   2
+#define SPURIOUS_1 (VEC_PIC + 7)
+#define SPURIOUS_2 (VEC_PIC + 15)
 
 static u16 mask = 0xffff & ~(1 << CASCADE);
 
@@ -112,9 +108,7 @@ u32 lapic_timer_left(void)
 	return lapic[LAPIC_TIMER_CURRENT / 4];
 }
 
-static void do_nothing(void)
-{
-}
+static void do_nothing(void) {}
 
 void irq_init(void)
 {

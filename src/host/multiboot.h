@@ -6,21 +6,19 @@
 #ifndef HOST_MULTIBOOT_H
 #define HOST_MULTIBOOT_H
 
-#define MULTIBOOT_HEADER_MAGIC	   0x1badb002
-#define MULTIBOOT_HEADER_FLAGS	   0x3	      /* modules on page boundaries; tell me the memory */
-#define MULTIBOOT_LOADED	   0x2badb002 /* in EAX at the kernel's entry */
+#define MULTIBOOT_HEADER_MAGIC 0x1badb002
+#define MULTIBOOT_HEADER_FLAGS 0x3	  /* modules on page boundaries; tell me the memory */
+#define MULTIBOOT_LOADED       0x2badb002 /* in EAX at the kernel's entry */
 
-/* Which parts of the information are there. */
-#define MULTIBOOT_INFO_MEMORY	   0x001
-#define MULTIBOOT_INFO_CMDLINE	   0x004
-#define MULTIBOOT_INFO_MODULES	   0x008
-#define MULTIBOOT_INFO_MMAP	   0x040
-#define MULTIBOOT_INFO_LOADER_NAME 0x200
-
-#define MULTIBOOT_MEMORY_RAM	   1 /* struct multiboot_memory's type; anything else is not RAM */
+#define MULTIBOOT_MEMORY_RAM   1 /* struct multiboot_memory's type; anything else is not RAM */
 
 #ifndef __ASSEMBLY__
 #include "lib/types.h"
+
+/* Which parts of the information are there. */
+enum { MULTIBOOT_INFO_MEMORY = BIT(0), MULTIBOOT_INFO_CMDLINE = BIT(2) };
+enum { MULTIBOOT_INFO_MODULES = BIT(3), MULTIBOOT_INFO_MMAP = BIT(6) };
+enum { MULTIBOOT_INFO_LOADER_NAME = BIT(9) };
 
 struct multiboot_info {
 	u32 flags;

@@ -20,13 +20,11 @@
 
 /* ---- the PIT's counter 0 --------------------------------------------------------------------- */
 
-#define PIT_HZ	      1193182
-#define PIT_IRQ	      0
-#define PIT_COUNTER_0 0x40
-#define PIT_CONTROL   0x43
+#define PIT_HZ 1193182
+enum { PIT_IRQ = 0, PIT_COUNTER_0 = 0x40, PIT_CONTROL = 0x43 };
 
-#define LATCH_0	      0x00 /* note the count, to be read */
-#define ONE_SHOT_0    0x30 /* mode 0: count down, low byte written first; IRQ 0 at the end, once */
+#define LATCH_0	   0x00 /* note the count, to be read */
+#define ONE_SHOT_0 0x30 /* mode 0: count down, low byte written first; IRQ 0 at the end, once */
 
 static volatile bool pit_fired;
 
@@ -191,8 +189,7 @@ void host_take_interrupts(void)
  * updates its registers, and they must not be read meanwhile. It warns 244 microseconds before,
  * enough to read them all. As PCs set it up, hours run to 24 and numbers are two decimal digits.
  */
-#define CMOS_INDEX 0x70
-#define CMOS_DATA  0x71
+enum { CMOS_INDEX = 0x70, CMOS_DATA };
 
 /* Registers; the century has none. */
 enum { RTC_SECONDS = 0, RTC_MINUTES = 2, RTC_HOURS = 4, RTC_DAY = 7, RTC_MONTH = 8, RTC_YEAR = 9 };

@@ -25,7 +25,6 @@ typedef uint16_t u16;
 typedef uint32_t u32;
 typedef uint64_t u64;
 typedef int8_t s8;
-typedef int16_t s16;
 typedef int64_t s64;
 
 typedef struct gva {

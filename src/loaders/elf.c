@@ -19,15 +19,11 @@
 #define ELF_IDENT    16
 #define ELF_MAGIC    0x464c457f /* "\x7f" "ELF" */
 #define ELFDATA_LE   1		/* two's complement, little-endian */
-#define ET_EXEC	     2
-#define EM_386	     3
-#define EM_X86_64    62
-#define PT_LOAD	     1
-#define SEGMENTS_MAX 16 /* an x86 kernel has two to five */
+#define SEGMENTS_MAX 16		/* an x86 kernel has two to five */
 
 /* Where things are in the file; the places in front of them are always there. */
 enum { EI_CLASS = 4, EI_DATA = 5, E_TYPE = 16, E_MACHINE = 18, E_ENTRY = 24 };
-enum { ELFCLASS32 = 1, ELFCLASS64 = 2 };
+enum { ELFCLASS32 = 1, ELFCLASS64 = 2, ET_EXEC = 2, EM_386 = 3, EM_X86_64 = 62, PT_LOAD = 1 };
 
 /* What a program header of type PT_LOAD says. */
 struct part {

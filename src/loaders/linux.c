@@ -30,14 +30,10 @@
  * The formats of boot.rst and zero-page.rst; the offsets are those of the tables there, which count
  * from the beginning of the file and of boot_params alike.
  */
-#define LINUX_SECTOR	   512
-#define LINUX_FLAG_AT	   0x1fe
+enum { LINUX_SECTOR = 512, LINUX_HEADER_AT = 0x1f1, LINUX_FLAG_AT = 0x1fe, LINUX_MAGIC_AT = 0x202 };
 #define LINUX_BOOT_FLAG	   0xaa55
-#define LINUX_MAGIC_AT	   0x202
 #define LINUX_MAGIC	   0x53726448 /* "HdrS" */
-
-#define LINUX_HEADER_AT	   0x1f1
-#define LINUX_HEADER_MAX   0x290 /* where the room for it in boot_params ends */
+#define LINUX_HEADER_MAX   0x290      /* where the room for it in boot_params ends */
 
 /* Protocol versions, and what came with them. */
 #define LINUX_2_06	   0x206 /* cmdline_size */

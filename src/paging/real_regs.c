@@ -21,7 +21,7 @@
  */
 #include "paging/real_regs.h"
 
-void real_registers_begin(struct vcpu *vcpu)
+int real_registers_begin(struct vcpu *vcpu)
 {
 	static const enum intercept needed[] = {
 		INTERCEPT_CR0_WRITE,	      INTERCEPT_CR3_WRITE, INTERCEPT_CR3_READ,
@@ -33,6 +33,7 @@ void real_registers_begin(struct vcpu *vcpu)
 	for (unsigned i = 0; i < ARRAY_SIZE(needed); i++)
 		cpu->intercept(vcpu, needed[i], true);
 	cpu->set_paging(vcpu, &nothing);
+	return 0;
 }
 
 void real_registers(struct vcpu *vcpu, const struct walk_regs *regs, const u64 *root)

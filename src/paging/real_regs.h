@@ -5,8 +5,11 @@
 
 #include "vmm/vcpu.h"
 
-/** real_registers_begin() - set the intercepts that a new virtual CPU needs for this. */
-void real_registers_begin(struct vcpu *vcpu);
+/**
+ * real_registers_begin() - set the intercepts that a new virtual CPU needs for this. The registers
+ * are set when the guest's first state is known. Return: 0.
+ */
+int real_registers_begin(struct vcpu *vcpu);
 
 /**
  * real_registers() - after the guest's CR0, CR3, CR4 or EFER were written.

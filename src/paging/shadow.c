@@ -39,11 +39,8 @@
  *	2. registers
  *	3. the rest of struct paging_ops
  */
-#include "host/host.h"
-#include "lib/errno.h"
 #include "paging/real_regs.h"
 #include "paging/shadow.h"
-#include "vmm/paging_ops.h"
 
 static struct shadow *shadow_of(struct vcpu *vcpu)
 {
@@ -289,45 +286,22 @@ static void shadow_vm_destroy(struct vm *vm)
 	vm->paging_state = NULL;
 }
 
-/* The registers are set when the guest's first state is known: shadow_registers_written(). */
-static int shadow_vcpu_create(struct vcpu *vcpu)
-{
-	real_registers_begin(vcpu);
-	return 0;
-}
-
 /* Memory came or went: rare enough to begin anew. */
 static int shadow_remap(struct vm *vm, gpa_t start, u64 size)
 {
-	(void)start, (void)size;
 	shadow_drop_all(vm->paging_state);
 	if (vm->vcpu)
 		shadow_registers_written(vm->vcpu);
 	return 0;
 }
 
-/* Without nested paging there are no such faults. */
-static int shadow_fault(struct vcpu *vcpu, const struct exit *exit)
-{
-	return vm_fail(vcpu->vm, -EIO, "a nested page fault at %#llx, without nested paging",
-		       (unsigned long long)exit->memory.gpa.a);
-}
-
-static bool shadow_present(const char **why)
-{
-	(void)why;
-	return true;
-}
-
 static const struct paging_ops shadow_ops = {
 	.name = "shadow",
 	.rank = 2,
-	.present = shadow_present,
 	.vm_create = shadow_vm_create,
 	.vm_destroy = shadow_vm_destroy,
-	.vcpu_create = shadow_vcpu_create,
+	.vcpu_create = real_registers_begin,
 	.remap = shadow_remap,
-	.fault = shadow_fault,
 	.registers_written = shadow_registers_written,
 	.invlpg = shadow_invlpg,
 	.ram_written = shadow_ram_written,

@@ -8,7 +8,6 @@
 #ifndef PAGING_SHADOW_H
 #define PAGING_SHADOW_H
 
-#include "lib/types.h"
 #include "vmm/vcpu.h"
 #include "x86/paging.h"
 
@@ -27,10 +26,7 @@
 #define ROLE_DIRECT	    (1u << 5)
 #define ROLE_RIGHTS_SHIFT   6
 
-#define RIGHT_W		    1u
-#define RIGHT_U		    2u
-#define RIGHT_X		    4u
-#define RIGHTS_ALL	    (RIGHT_W | RIGHT_U | RIGHT_X)
+enum { RIGHT_W = 1, RIGHT_U = 2, RIGHT_X = 4, RIGHTS_ALL = RIGHT_W | RIGHT_U | RIGHT_X };
 
 static inline unsigned role_make(int level, unsigned quadrant, unsigned rights)
 {

@@ -27,8 +27,6 @@
  *	4. one, for a #PF
  *	5. MOV CR3 and INVLPG
  */
-#include "host/cpu.h"
-#include "host/host.h"
 #include "paging/shadow.h"
 
 /* ---- 1. what an entry ought to be -------------------------------------------------------------- */
@@ -79,20 +77,16 @@ static struct want want_small(const struct shadow *s, u64 gpa, unsigned rights)
 {
 	u64 value = small_leaf(s, gpa, rights);
 
-	return (struct want){
-		.kind = value ? WANT_LEAF : WANT_NOTHING,
-		.value = value,
-		.frame = gpa >> PAGE_SHIFT,
-	};
+	return (struct want){.kind = value ? WANT_LEAF : WANT_NOTHING,
+			     .value = value,
+			     .frame = gpa >> PAGE_SHIFT};
 }
 
 static struct want want_direct(u64 gpa, int level, unsigned rights)
 {
-	return (struct want){
-		.kind = WANT_LINK,
-		.frame = align_down(gpa, page_bytes(level + 1)) >> PAGE_SHIFT,
-		.role = role_make(level, 0, rights) | ROLE_DIRECT,
-	};
+	return (struct want){.kind = WANT_LINK,
+			     .frame = align_down(gpa, page_bytes(level + 1)) >> PAGE_SHIFT,
+			     .role = role_make(level, 0, rights) | ROLE_DIRECT};
 }
 
 /* An entry at @level for memory around @gpa, all of it with the same rights. */
@@ -109,20 +103,16 @@ static struct want want_memory(const struct shadow *s, int level, u64 gpa, unsig
 	if (!ram || !is_aligned(ptr_hpa(ram).a, LARGE_SIZE) ||
 	    (rights & RIGHT_W && s->areas[start >> 21].tables))
 		return want_direct(gpa, 1, rights);
-	return (struct want){
-		.kind = WANT_LEAF,
-		.value = leaf_value(ptr_hpa(ram), rights) | PTE_PS,
-		.frame = start >> PAGE_SHIFT,
-	};
+	return (struct want){.kind = WANT_LEAF,
+			     .value = leaf_value(ptr_hpa(ram), rights) | PTE_PS,
+			     .frame = start >> PAGE_SHIFT};
 }
 
 static struct want want_table(u64 table, int level, unsigned quadrant, unsigned rights)
 {
-	return (struct want){
-		.kind = WANT_LINK,
-		.frame = table >> PAGE_SHIFT,
-		.role = role_make(level, quadrant, rights),
-	};
+	return (struct want){.kind = WANT_LINK,
+			     .frame = table >> PAGE_SHIFT,
+			     .role = role_make(level, quadrant, rights)};
 }
 
 static unsigned rights_of(u64 entry)

@@ -24,10 +24,6 @@
  *	3. open and closed
  *	4. the interface
  */
-#include "host/cpu.h"
-#include "host/host.h"
-#include "lib/errno.h"
-#include "lib/string.h"
 #include "paging/shadow.h"
 
 /* ---- 1. the pool, and the list by age ---------------------------------------------------------- */

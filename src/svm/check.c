@@ -22,7 +22,8 @@ struct checker {
 	int broken;
 };
 
-#define RULE(c, broken, section, text) rule(c, broken, text " (APM vol. 2 " section ")")
+#define RULE_OF(section, c, broken, text) rule(c, broken, text " (APM vol. 2 " section ")")
+#define RULE(c, broken, text)		  RULE_OF("15.5.1", c, broken, text)
 
 static void rule(struct checker *c, bool broken, const char *text)
 {
@@ -36,21 +37,20 @@ static void check_control_registers(struct checker *c, const struct vmcb *v, u64
 	bool paging = v->cr0 & CR0_PG;
 	bool long_paging = paging && (v->efer & EFER_LME);
 
-	RULE(c, !(v->efer & EFER_SVME), "15.5.1", "EFER.SVME is clear");
-	RULE(c, v->efer & ~EFER_KNOWN, "15.5.1, 3.1.7", "a reserved bit of EFER is set");
-	RULE(c, (v->cr0 & CR0_NW) && !(v->cr0 & CR0_CD), "15.5.1", "CR0.NW is set without CR0.CD");
-	RULE(c, v->cr0 >> 32, "15.5.1", "bits 63:32 of CR0 are not zero");
-	RULE(c, v->cr3 & above_phys, "15.5.1", "CR3 has bits above the physical address width");
-	RULE(c, v->cr4 & ~CR4_KNOWN, "15.5.1, 3.1.3", "a reserved bit of CR4 is set");
-	RULE(c, v->dr6 >> 32, "15.5.1", "bits 63:32 of DR6 are not zero");
-	RULE(c, v->dr7 >> 32, "15.5.1", "bits 63:32 of DR7 are not zero");
-	RULE(c, long_paging && !(v->cr4 & CR4_PAE), "15.5.1",
+	RULE(c, !(v->efer & EFER_SVME), "EFER.SVME is clear");
+	RULE_OF("15.5.1, 3.1.7", c, v->efer & ~EFER_KNOWN, "a reserved bit of EFER is set");
+	RULE(c, (v->cr0 & CR0_NW) && !(v->cr0 & CR0_CD), "CR0.NW is set without CR0.CD");
+	RULE(c, v->cr0 >> 32, "bits 63:32 of CR0 are not zero");
+	RULE(c, v->cr3 & above_phys, "CR3 has bits above the physical address width");
+	RULE_OF("15.5.1, 3.1.3", c, v->cr4 & ~CR4_KNOWN, "a reserved bit of CR4 is set");
+	RULE(c, v->dr6 >> 32, "bits 63:32 of DR6 are not zero");
+	RULE(c, v->dr7 >> 32, "bits 63:32 of DR7 are not zero");
+	RULE(c, long_paging && !(v->cr4 & CR4_PAE),
 	     "EFER.LME and CR0.PG are set, CR4.PAE is clear");
-	RULE(c, long_paging && !(v->cr0 & CR0_PE), "15.5.1",
-	     "EFER.LME and CR0.PG are set, CR0.PE is clear");
+	RULE(c, long_paging && !(v->cr0 & CR0_PE), "EFER.LME and CR0.PG are set, CR0.PE is clear");
 	RULE(c,
 	     long_paging && (v->cr4 & CR4_PAE) && (v->cs.attrib & SEG_L) && (v->cs.attrib & SEG_DB),
-	     "15.5.1", "CS.L and CS.D are both set in long mode");
+	     "CS.L and CS.D are both set in long mode");
 }
 
 static void check_event(struct checker *c, u64 event)
@@ -60,12 +60,12 @@ static void check_event(struct checker *c, u64 event)
 
 	if (!(event & SVM_EVENT_VALID))
 		return;
-	RULE(c,
-	     type != SVM_EVENT_INTR && type != SVM_EVENT_NMI && type != SVM_EVENT_EXCEPTION &&
-		     type != SVM_EVENT_SOFT_INT,
-	     "15.20", "EVENTINJ has a reserved type");
-	RULE(c, type == SVM_EVENT_EXCEPTION && (vector == VEC_NMI || vector > 31), "15.20",
-	     "EVENTINJ injects an exception with a vector that is none");
+	RULE_OF("15.20", c,
+		type != SVM_EVENT_INTR && type != SVM_EVENT_NMI && type != SVM_EVENT_EXCEPTION &&
+			type != SVM_EVENT_SOFT_INT,
+		"EVENTINJ has a reserved type");
+	RULE_OF("15.20", c, type == SVM_EVENT_EXCEPTION && (vector == VEC_NMI || vector > 31),
+		"EVENTINJ injects an exception with a vector that is none");
 }
 
 int svm_check_vmcb(const struct vmcb *vmcb, const struct svm_features *features, unsigned phys_bits,
@@ -75,22 +75,20 @@ int svm_check_vmcb(const struct vmcb *vmcb, const struct svm_features *features,
 	u64 above = ~0ull << phys_bits;
 
 	check_control_registers(&c, vmcb, above);
-	RULE(&c, !(vmcb->intercepts2 & SVM_INTERCEPT_VMRUN), "15.5.1",
-	     "the VMRUN intercept is clear");
-	RULE(&c, vmcb->asid == 0, "15.5.1", "the ASID is zero");
-	RULE(&c, vmcb->asid >= features->asids, "15.5.1",
-	     "the ASID is not one that the processor has");
-	RULE(&c, vmcb->iopm & above, "15.5.1", "the I/O permission map is beyond physical memory");
-	RULE(&c, vmcb->msrpm & above, "15.5.1", "the MSR permission map is beyond physical memory");
-	RULE(&c, vmcb->np_control & ~(u64)SVM_NP_ENABLE, "15.5.1",
+	RULE(&c, !(vmcb->intercepts2 & SVM_INTERCEPT_VMRUN), "the VMRUN intercept is clear");
+	RULE(&c, vmcb->asid == 0, "the ASID is zero");
+	RULE(&c, vmcb->asid >= features->asids, "the ASID is not one that the processor has");
+	RULE(&c, vmcb->iopm & above, "the I/O permission map is beyond physical memory");
+	RULE(&c, vmcb->msrpm & above, "the MSR permission map is beyond physical memory");
+	RULE(&c, vmcb->np_control & ~(u64)SVM_NP_ENABLE,
 	     "a nested paging control is set that we do not use");
 	if (vmcb->np_control & SVM_NP_ENABLE) {
-		RULE(&c, !features->nested_paging, "15.24.5",
-		     "nested paging is on, and the processor has none");
-		RULE(&c, vmcb->ncr3 & (above | (PAGE_SIZE - 1)), "15.25.4",
-		     "nCR3 has reserved bits set");
-		RULE(&c, !pat_valid(vmcb->g_pat), "15.25.4",
-		     "G_PAT names a memory type that is none");
+		RULE_OF("15.24.5", &c, !features->nested_paging,
+			"nested paging is on, and the processor has none");
+		RULE_OF("15.25.4", &c, vmcb->ncr3 & (above | (PAGE_SIZE - 1)),
+			"nCR3 has reserved bits set");
+		RULE_OF("15.25.4", &c, !pat_valid(vmcb->g_pat),
+			"G_PAT names a memory type that is none");
 	}
 	check_event(&c, vmcb->event_inj);
 	return c.broken;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* irq.c: external interrupts for the guest: the virtual INTR pin, and the interrupt shadow. */
-#include "host/cpu.h"
 #include "svm/svm.h"
 
 #define LEAF_FEATURES	1

@@ -11,14 +11,10 @@
 static unsigned vm_count;
 static struct vm *keyboard; /* what is typed goes there */
 
-void vm_console_shared(unsigned vms)
-{
-	vm_count = vms;
-}
-
-void vm_console_focus(struct vm *vm)
+void vm_console_focus(struct vm *vm, unsigned vms)
 {
 	keyboard = vm;
+	vm_count = vms;
 }
 
 static void flush_line(struct vm *vm)

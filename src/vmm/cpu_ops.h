@@ -14,7 +14,6 @@
 #include "lib/set.h"
 #include "vmm/exit.h"
 #include "x86/regs.h"
-#include "x86/segment.h"
 #include "x86/walk.h"
 
 struct vm;

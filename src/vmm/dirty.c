@@ -10,9 +10,7 @@
  *
  * A guest can watch itself, for tests: see hypercall.h.
  */
-#include "lib/errno.h"
 #include "vmm/hypercall.h"
-#include "vmm/paging_ops.h"
 #include "vmm/vm.h"
 
 #define BITS 64
@@ -38,7 +36,8 @@ void vm_dirty_end(struct vm *vm)
 	vm->paging->protect(vm, GPA(0), pages_in(vm) << PAGE_SHIFT, false);
 }
 
-int vm_dirty_begin(struct vm *vm)
+/* Return: 0, -EBUSY if it goes on already, -ENOSYS if the paging mode cannot, -ENOMEM. */
+static int vm_dirty_begin(struct vm *vm)
 {
 	if (!vm->paging->protect)
 		return -ENOSYS;
@@ -58,7 +57,8 @@ void vm_dirty_note(struct vm *vm, gpa_t gpa)
 		vm->memory.dirty[page / BITS] |= BIT(page % BITS);
 }
 
-bool vm_dirty_take(struct vm *vm, gpa_t gpa)
+/* Has that page been written since it was asked about last? */
+static bool vm_dirty_take(struct vm *vm, gpa_t gpa)
 {
 	u64 page = gpa.a >> PAGE_SHIFT;
 	u64 bit = BIT(page % BITS);
@@ -76,7 +76,6 @@ bool vm_dirty_take(struct vm *vm, gpa_t gpa)
 
 static s64 call_log(struct vcpu *vcpu, const u64 args[4], void *opaque)
 {
-	(void)opaque;
 	if (args[0])
 		return vm_dirty_begin(vcpu->vm);
 	vm_dirty_end(vcpu->vm);
@@ -87,7 +86,6 @@ static s64 call_take(struct vcpu *vcpu, const u64 args[4], void *opaque)
 {
 	u64 written = 0;
 
-	(void)opaque;
 	for (u64 i = 0; i < DIRTY_PAGES; i++)
 		written |= (u64)vm_dirty_take(vcpu->vm, GPA(args[0] + i * PAGE_SIZE)) << i;
 	return written;

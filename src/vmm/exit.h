@@ -13,19 +13,14 @@
 struct vcpu;
 
 /* X(enumerator, name in tables) */
+/* clang-format off */
 #define EXIT_KINDS(X)                                                                            \
 	X(EXIT_UNKNOWN, "unknown")     /* a code that nobody asked for */                        \
 	X(EXIT_INTERRUPT, "interrupt") /* the machine has one for us */                          \
 	X(EXIT_WINDOW, "irq window")   /* the guest can take an interrupt now */                 \
-	X(EXIT_CPUID, "cpuid")                                                                   \
-	X(EXIT_HLT, "hlt")                                                                       \
-	X(EXIT_IO, "port i/o")                                                                   \
-	X(EXIT_RDPMC, "rdpmc")                                                                   \
-	X(EXIT_RDMSR, "rdmsr")                                                                   \
-	X(EXIT_WRMSR, "wrmsr")                                                                   \
-	X(EXIT_CR_READ, "cr read")                                                               \
-	X(EXIT_CR_WRITE, "cr write")                                                             \
-	X(EXIT_EXCEPTION, "exception")                                                           \
+	X(EXIT_CPUID, "cpuid") X(EXIT_HLT, "hlt") X(EXIT_IO, "port i/o") X(EXIT_RDPMC, "rdpmc")  \
+	X(EXIT_RDMSR, "rdmsr") X(EXIT_WRMSR, "wrmsr")                                            \
+	X(EXIT_CR_READ, "cr read") X(EXIT_CR_WRITE, "cr write") X(EXIT_EXCEPTION, "exception")   \
 	X(EXIT_MEMORY, "memory") /* no translation for a guest physical address */               \
 	X(EXIT_INVLPG, "invlpg")                                                                 \
 	X(EXIT_TASK_SWITCH, "task switch") /* by hardware, which loads CR3 */                    \
@@ -34,6 +29,7 @@ struct vcpu;
 	X(EXIT_FORBIDDEN, "forbidden") /* an instruction we do not offer: VMRUN, MONITOR, … */ \
 	X(EXIT_SHUTDOWN, "shutdown")   /* triple fault */                                        \
 	X(EXIT_REFUSED, "refused")     /* the processor would not enter the guest */
+/* clang-format on */
 
 enum exit_kind {
 #define X(e, name) e,

@@ -12,7 +12,6 @@ static s64 call_give_back(struct vcpu *vcpu, const u64 args[4], void *opaque)
 {
 	static const struct mem_hook nothing; /* reads give ones, writes are lost */
 
-	(void)opaque;
 	return vm_hook_mem(vcpu->vm, GPA(args[0]), PAGE_SIZE, &nothing);
 }
 

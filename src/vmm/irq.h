@@ -55,12 +55,8 @@ bool vcpu_can_wake(struct vcpu *vcpu);
 /** vcpu_may_wake() - can there ever be one? */
 bool vcpu_may_wake(struct vcpu *vcpu);
 #else /* no interrupts: HLT is for ever */
-static inline void irq_offer(struct vcpu *vcpu)
-{
-}
-static inline void irq_account(struct vcpu *vcpu, const struct exit *exit)
-{
-}
+static inline void irq_offer(struct vcpu *vcpu) {}
+static inline void irq_account(struct vcpu *vcpu, const struct exit *exit) {}
 static inline bool vcpu_can_wake(struct vcpu *vcpu)
 {
 	return false;

@@ -160,11 +160,11 @@ static int add_identity(struct vm *vm, u64 size)
 	u64 start = at == UINT64_MAX ? IDENTITY_START : align_down(at, LARGE_SIZE);
 
 	if (!pages_take(HPA(start), size))
-		return vm_fail(vm, -ENOMEM,
-			       "without paging its RAM is the machine's own, and %llu MiB from "
-			       "address %#lx on are not free: give the machine more, or move it "
-			       "with at=",
-			       size / MIB, start);
+		return vm_fail(
+			vm, -ENOMEM,
+			"without paging its RAM is the machine's own, and %llu MiB from address "
+			"%#lx on are not free: give the machine more, or move it with at=",
+			size / MIB, start);
 	return add_block(vm, GPA(start), size, HPA(start));
 }
 

@@ -75,26 +75,13 @@ void memory_destroy(struct vm *vm);
 void vcpu_ram_written(struct vm *vm, gpa_t gpa);
 
 #ifdef CONFIG_DIRTY_LOG
-/**
- * vm_dirty_begin() - begin to note which pages of RAM are written.
- * Return: 0, -EBUSY if that is going on already, -ENOSYS if the paging mode cannot, -ENOMEM.
- */
-int vm_dirty_begin(struct vm *vm);
-/** vm_dirty_end() - no longer. */
+/** vm_dirty_end() - no longer note which pages of RAM are written, if anybody wanted to know. */
 void vm_dirty_end(struct vm *vm);
 /** vm_dirty_note() - the page that holds @gpa is being written. */
 void vm_dirty_note(struct vm *vm, gpa_t gpa);
-/** vm_dirty_take() - has that page been written since it was asked about last? */
-bool vm_dirty_take(struct vm *vm, gpa_t gpa);
 #else
-static inline void vm_dirty_end(struct vm *vm)
-{
-	(void)vm;
-}
-static inline void vm_dirty_note(struct vm *vm, gpa_t gpa)
-{
-	(void)vm, (void)gpa;
-}
+static inline void vm_dirty_end(struct vm *vm) {}
+static inline void vm_dirty_note(struct vm *vm, gpa_t gpa) {}
 #endif
 
 #endif

@@ -26,8 +26,13 @@ static __slow int no_ram(struct vcpu *vcpu, const struct exit *exit)
 /* There is no translation for a guest physical address: ask the paging mode first. */
 __slow int vcpu_memory_exit(struct vcpu *vcpu, const struct exit *exit)
 {
-	int err = vcpu->vm->paging->fault(vcpu, exit);
+	const struct paging_ops *paging = vcpu->vm->paging;
+	int err;
 
+	if (!paging->fault)
+		return vm_fail(vcpu->vm, -EIO, "a nested page fault at %#lx, without nested paging",
+			       exit->memory.gpa.a);
+	err = paging->fault(vcpu, exit);
 	return err == -ENOENT ? no_ram(vcpu, exit) : err;
 }
 

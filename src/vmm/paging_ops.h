@@ -18,9 +18,10 @@ struct paging_ops {
 	const char *name;
 	int rank;      /* where none is asked for, the highest that works is taken */
 	bool identity; /* guest physical addresses are the machine's: RAM must be in its place */
-	/* Can this machine do it? If not, @why says what is missing. */
+	/* Can this machine do it? If not, @why says what is missing. NULL: every machine can. */
 	bool (*present)(const char **why);
-	/* Build what the VM's memory map asks for; vm->memory is final but for later map calls. */
+	/* Build what the VM's memory map asks for; vm->memory is final but for later map calls.
+	 * NULL, and the three behind it: there is nothing to build, and vm->paging_state stays NULL. */
 	int (*vm_create)(struct vm *vm);
 	void (*vm_destroy)(struct vm *vm);
 	/* Point a new virtual CPU at it, and set the intercepts that this mode needs. */
@@ -30,6 +31,7 @@ struct paging_ops {
 	/*
 	 * The guest touched something without a translation. Return: 0, mapped now, try again;
 	 * -ENOENT, there is no RAM at that address (MMIO or a hole); another errno stops the VM.
+	 * NULL: without nested paging there are no such faults.
 	 */
 	int (*fault)(struct vcpu *vcpu, const struct exit *exit);
 	/*

@@ -45,7 +45,8 @@ static void print_code(struct vcpu *vcpu)
 	print("%s\n", p ? "" : " at RIP is not mapped");
 }
 
-void report_registers(struct vcpu *vcpu)
+/* A page of registers, and the bytes at RIP. */
+static void report_registers(struct vcpu *vcpu)
 {
 	static const char *const names[] = {"RAX", "RCX", "RDX", "RBX", "RSP", "RBP", "RSI", "RDI",
 					    "R8 ", "R9 ", "R10", "R11", "R12", "R13", "R14", "R15"};

@@ -11,10 +11,7 @@
  */
 #include "vmm/vcpu.h"
 
-#define FXSAVE_BYTES 512
-#define FCW_RESET    0x037f
-#define MXCSR_RESET  0x1f80
-#define MXCSR_OFFSET 24
+enum { FXSAVE_BYTES = 512, MXCSR_OFFSET = 24, FCW_RESET = 0x037f, MXCSR_RESET = 0x1f80 };
 #define LEAF_XSAVE   0x0d
 #define EXT_FEATURES 0x80000001
 #define EDX_RDTSCP   BIT(27)

@@ -140,11 +140,10 @@ void vmm_run(struct vm **all, unsigned count)
 
 	vms = all;
 	vm_count = count;
-	vm_console_shared(count);
 	while ((alive = count_running(&first))) {
 		unsigned asleep = 0;
 
-		vm_console_focus(first);
+		vm_console_focus(first, count);
 		for (unsigned i = 0; i < count; i++)
 			if (vms[i]->state == VM_RUNNING && !turn(vms[i], alive == 1))
 				asleep++;

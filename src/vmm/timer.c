@@ -11,11 +11,6 @@
 
 static struct timer *first;
 
-void timer_init(struct timer *t, void (*fn)(void *opaque), void *opaque)
-{
-	*t = (struct timer){.fn = fn, .opaque = opaque};
-}
-
 static void unlink_timer(struct timer *t)
 {
 	struct timer **link = &first;

@@ -10,15 +10,13 @@
 
 struct timer {
 	u64 when;
-	void (*fn)(void *opaque);
+	void (*fn)(void *opaque); /* called when it expires; a new timer has this and @opaque */
 	void *opaque;
 	struct timer *next;
 	bool armed;
 };
 
 #ifdef CONFIG_TIMER
-/** timer_init() - prepare a timer, disarmed; @fn is called with @opaque when it expires. */
-void timer_init(struct timer *t, void (*fn)(void *opaque), void *opaque);
 /** timer_arm() - let it expire at @when (host_now() time); moves it if it is armed. */
 void timer_arm(struct timer *t, u64 when);
 /** timer_cancel() - disarm it; fine if it is not armed. */
@@ -29,15 +27,9 @@ u64 timers_next(void);
 /** timers_run() - call what has expired by @now. Functions may arm timers again. */
 void timers_run(u64 now);
 #else /* nothing here happens at a time: a VM's turn ends when it halts or stops */
-static inline void timer_arm(struct timer *t, u64 when)
-{
-}
-static inline void timer_cancel(struct timer *t)
-{
-}
-static inline void timers_run(u64 now)
-{
-}
+static inline void timer_arm(struct timer *t, u64 when) {}
+static inline void timer_cancel(struct timer *t) {}
+static inline void timers_run(u64 now) {}
 #endif
 
 #endif

@@ -72,23 +72,17 @@ static inline int trace_create(struct vm *vm)
 {
 	return 0;
 }
-static inline void trace_destroy(struct vm *vm)
-{
-}
+static inline void trace_destroy(struct vm *vm) {}
 static inline struct exit *trace_enter(struct vm *vm)
 {
 	return &vm->exit;
 }
-static inline void trace_exit(struct vm *vm, struct exit *exit)
-{
-}
+static inline void trace_exit(struct vm *vm, struct exit *exit) {}
 static inline void trace_print(const struct vm *vm)
 {
 	print("casita: no exit table: this Casita was built without TRACE\n");
 }
-static inline void trace_last(const struct vm *vm, unsigned n)
-{
-}
+static inline void trace_last(const struct vm *vm, unsigned n) {}
 #endif
 
 #endif

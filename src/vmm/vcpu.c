@@ -22,15 +22,14 @@ int vcpu_create(struct vm *vm)
 	for (enum intercept i = 0; vm->config->trap_cr && i <= INTERCEPT_CR4_READ; i++)
 		cpu->intercept(vcpu, i, true);
 	cpuid_refresh(vcpu);
-	return resident_create(vcpu) ?: vm->paging->vcpu_create(vcpu);
+	err = resident_create(vcpu);
+	return err || !vm->paging->vcpu_create ? err : vm->paging->vcpu_create(vcpu);
 }
 
 void vcpu_destroy(struct vm *vm)
 {
 	struct vcpu *vcpu = vm->vcpu;
 
-	if (!vcpu)
-		return;
 	resident_destroy(vcpu);
 	cpu->vcpu_destroy(vcpu);
 	kfree(vcpu, sizeof(*vcpu));

@@ -128,8 +128,8 @@ int vcpu_mmio_exit(struct vcpu *vcpu, const struct exit *exit); /* mmio.c */
 static inline int vcpu_mmio_exit(struct vcpu *vcpu, const struct exit *exit)
 {
 	return vm_fail(vcpu->vm, -ENOSYS,
-		       "it touched %#lx, where it has no RAM; this Casita was "
-		       "built without devices in memory",
+		       "it touched %#lx, where it has no RAM; this Casita was built without "
+		       "devices in memory",
 		       exit->memory.gpa.a);
 }
 #endif
@@ -138,9 +138,7 @@ static inline int vcpu_mmio_exit(struct vcpu *vcpu, const struct exit *exit)
 /** cpuid_refresh() - work out what this guest's CPUID says, at its start and when CR4 changes. */
 void cpuid_refresh(struct vcpu *vcpu);
 #else
-static inline void cpuid_refresh(struct vcpu *vcpu)
-{
-}
+static inline void cpuid_refresh(struct vcpu *vcpu) {}
 #endif
 /** vcpu_cpuid() - what the guest's CPUID shall say. */
 struct cpuid_regs vcpu_cpuid(struct vcpu *vcpu, u32 leaf, u32 subleaf);
@@ -160,7 +158,5 @@ void vmm_run(struct vm **vms, unsigned count);
 /* ---- report.c ----------------------------------------------------------------------------- */
 /** report_stop() - say how a VM ended, with its registers if it was a fault. */
 void report_stop(struct vm *vm);
-/** report_registers() - a page of registers, and the bytes at RIP. */
-void report_registers(struct vcpu *vcpu);
 
 #endif

@@ -76,7 +76,7 @@ static int choose_paging(struct vm *vm)
 	set_for_each (paging_modes, it) {
 		if (wanted[0] && strcmp(wanted, (*it)->name))
 			continue;
-		if (!(*it)->present(&why)) {
+		if ((*it)->present && !(*it)->present(&why)) {
 			if (wanted[0])
 				return vm_fail(vm, -ENODEV, "paging=%s: %s", wanted, why);
 		} else if (!vm->paging || vm->paging->rank < (*it)->rank) {
@@ -121,8 +121,8 @@ static int load(struct vm *vm)
 
 static int build(struct vm *vm)
 {
-	return choose_paging(vm) ?: memory_create(vm, vm->config->mem) ?:
-	       create_devices(vm) ?: cpu->vm_create(vm) ?: vm->paging->vm_create(vm) ?:
+	return choose_paging(vm) ?: memory_create(vm, vm->config->mem) ?: create_devices(vm) ?:
+	       cpu->vm_create(vm) ?: (vm->paging->vm_create ? vm->paging->vm_create(vm) : 0) ?:
 	       vcpu_create(vm) ?: trace_create(vm) ?: load(vm);
 }
 

@@ -114,10 +114,8 @@ int vm_console_read(struct vm *vm);
 /** vm_console_input() - ask to be told when there is something to read. */
 void vm_console_input(struct vm *vm, void (*ready)(void *opaque), void *opaque);
 
-/* The run loop's side. vm_console_shared() - tell how many VMs write to the console. */
-void vm_console_shared(unsigned vms);
-/** vm_console_focus() - what is typed goes to this VM from now on. */
-void vm_console_focus(struct vm *vm);
+/* The run loop's side. vm_console_focus() - what is typed goes to this VM from now on, of so many. */
+void vm_console_focus(struct vm *vm, unsigned vms);
 /** vm_console_poll() - tell that VM's UART that something may have been typed. */
 void vm_console_poll(void);
 /** vm_console_end() - a VM has stopped: print its last, unfinished line. */

@@ -189,12 +189,11 @@ struct rule {
 #define REGS_ONLY   {.reg = ALL}
 
 static const struct rule rules_one[256] = {
-	[0x62] = MEMORY_ONLY, /* BOUND */
+	/* BOUND; LEA; LES, LDS */
+	[0x62] = MEMORY_ONLY, [0x8d] = MEMORY_ONLY, [0xc4 ... 0xc5] = MEMORY_ONLY,
 	[0x8c] = {0xffffff00, 0xffffff00, 0}, /* MOV from a segment register: there are six; */
-	[0x8d] = MEMORY_ONLY, /* LEA */
 	[0x8e] = {0xf0ffff00, 0xf0ffff00, 0}, /* to one: not to CS */
 	[0x8f] = {0xf0000000, 0xf0000000, 0}, /* POP */
-	[0xc4 ... 0xc5] = MEMORY_ONLY, /* LES, LDS */
 	[0xc6 ... 0xc7] = {0xf0000000, 0xf0000000, 0}, /* MOV; XABORT and XBEGIN: insn_rule() */
 	[0xfe] = {0xff000000, 0xff000000, 0}, /* INC DEC */
 	[0xff] = {0xfffffff0, 0xfff0f0f0, 0}, /* INC DEC CALL CALLF JMP JMPF PUSH */
@@ -204,11 +203,12 @@ static const struct rule rules_0f[256] = {
 	[0x00] = {0xffffff00, 0xffffff00, 0}, /* SLDT STR LLDT LTR VERR VERW */
 	[0x01] = {.mem = 0xfffff4ff}, /* SGDT SIDT LGDT LIDT SMSW RSTORSSP LMSW INVLPG; TABLE_0F01 */
 	[0x12] = {ALL, 0xdddddddd, 0}, /* MOVLPS, MOVHLPS; MOVLPD only from memory */
-	[0x13] = MEMORY_ONLY, /* MOVLPS */
 	[0x16] = {ALL, 0xdddddddd, 0}, /* MOVHPS, MOVLHPS; MOVHPD */
-	[0x17] = MEMORY_ONLY, /* MOVHPS */
-	[0x2b] = MEMORY_ONLY, /* MOVNTPS */
-	[0x50] = REGS_ONLY, /* MOVMSKPS */
+	/* MOVLPS, MOVHPS, MOVNTPS; LSS, LFS, LGS; MOVNTI, MOVNTQ, LDDQU */
+	[0x13] = MEMORY_ONLY, [0x17] = MEMORY_ONLY, [0x2b] = MEMORY_ONLY, [0xb2] = MEMORY_ONLY,
+	[0xb4 ... 0xb5] = MEMORY_ONLY, [0xc3] = MEMORY_ONLY, [0xe7] = MEMORY_ONLY, [0xf0] = MEMORY_ONLY,
+	/* MOVMSKPS, PEXTRW, PMOVMSKB, MASKMOVQ */
+	[0x50] = REGS_ONLY, [0xc5] = REGS_ONLY, [0xd7] = REGS_ONLY, [0xf7] = REGS_ONLY,
 	[0x71 ... 0x72] = {0, 0x00303030, 0}, /* groups 12 and 13: shifts by an immediate */
 	[0x73] = {0, 0x00320032, 0}, /* group 14 */
 	[0x78] = {0x11111111, 0xb9999999, 0}, /* VMREAD; EXTRQ, INSERTQ */
@@ -216,29 +216,20 @@ static const struct rule rules_0f[256] = {
 	/* FXSAVE FXRSTOR LDMXCSR STMXCSR XSAVE/PTWRITE XRSTOR XSAVEOPT/CLWB/CLRSSBSY CLFLUSH(OPT);
 	   RDFSBASE RDGSBASE WRFSBASE WRGSBASE PTWRITE LFENCE/INCSSP MFENCE/TPAUSE/UM… SFENCE */
 	[0xae] = {0x11115173, 0x000045f1, 0x44440000},
-	[0xb2] = MEMORY_ONLY, /* LSS */
-	[0xb4 ... 0xb5] = MEMORY_ONLY, /* LFS, LGS */
 	[0xba] = {0x0000ffff, 0x0000ffff, 0}, /* BT BTS BTR BTC */
-	[0xc3] = MEMORY_ONLY, /* MOVNTI */
-	[0xc5] = REGS_ONLY, /* PEXTRW */
 	/* CMPXCHG8B, XRSTORS XSAVEC XSAVES VMPTRLD/VMCLEAR/VMXON VMPTRST; RDRAND… RDSEED/RDPID */
 	[0xc7] = {0x0f011171, 0x00000037, 0x00000040},
 	[0xd6] = {0x22222222, ALL, 0}, /* MOVQ; MOVDQ2Q, MOVQ2DQ */
-	[0xd7] = REGS_ONLY, /* PMOVMSKB */
-	[0xe7] = MEMORY_ONLY, /* MOVNTQ */
-	[0xf0] = MEMORY_ONLY, /* LDDQU */
-	[0xf7] = REGS_ONLY, /* MASKMOVQ */
 };
 
 static const struct rule rules_0f38[256] = {
-	[0x2a] = MEMORY_ONLY, /* MOVNTDQA */
-	[0x80 ... 0x82] = MEMORY_ONLY, /* INVEPT INVVPID INVPCID */
+	/* MOVNTDQA; INVEPT INVVPID INVPCID; WRUSS; MOVDIR64B ENQCMD, MOVDIRI */
+	[0x2a] = MEMORY_ONLY, [0x80 ... 0x82] = MEMORY_ONLY, [0xf5] = MEMORY_ONLY,
+	[0xf8 ... 0xf9] = MEMORY_ONLY,
 	[0xd8] = {.mem = 0xffff0000}, /* AESENCWIDE128KL and its like */
 	[0xdd ... 0xdf] = {ALL, 0x22222222, 0}, /* AESENCLAST…; AES…KL only from memory */
 	[0xf0 ... 0xf1] = {ALL, 0x88888888, 0}, /* CRC32; MOVBE only with memory */
-	[0xf5] = MEMORY_ONLY, /* WRUSS */
 	[0xf6] = {ALL, 0x66666666, 0}, /* ADCX, ADOX; WRSS only to memory */
-	[0xf8 ... 0xf9] = MEMORY_ONLY, /* MOVDIR64B ENQCMD, MOVDIRI */
 	[0xfa ... 0xfb] = REGS_ONLY, /* ENCODEKEY */
 };
 /* clang-format on */

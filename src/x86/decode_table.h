@@ -42,10 +42,7 @@ extern const u8 insn_attr_0f[256];  /* the 0F map, also for VEX and EVEX */
  * With which mandatory prefix an opcode exists: a set of these. The same bytes 0F 58 are four
  * different instructions (ADDPS, ADDPD, ADDSS, ADDSD) by the prefix before them.
  */
-#define WITH_NONE 1
-#define WITH_66	  2
-#define WITH_F3	  4
-#define WITH_F2	  8
+enum { WITH_NONE = 1, WITH_66 = 2, WITH_F3 = 4, WITH_F2 = 8 };
 
 /* The tables, one for each map of each encoding. */
 /* clang-format off */

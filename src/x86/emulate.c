@@ -138,11 +138,6 @@ static u64 other_operand(const struct work *w)
 
 /* ---- instructions: moves, and those that read, compute and write ----------------------------- */
 
-static u64 swap_bytes(u64 value, unsigned size)
-{
-	return __builtin_bswap64(value) >> (64 - 8 * size);
-}
-
 /* MOV, MOVZX, MOVSX, MOVBE. */
 static int move(struct work *w)
 {
@@ -156,7 +151,7 @@ static int move(struct work *w)
 	if (insn->op == OP_MOVSX)
 		value = sign_extend(value, insn->srcsize);
 	else if (insn->op == OP_MOVBE)
-		value = swap_bytes(value, insn->srcsize);
+		value = __builtin_bswap64(value) >> (64 - 8 * insn->srcsize);
 	if (!to_reg)
 		return write(w, insn->opsize, value);
 	set_reg(w, insn->form == FORM_ACC_MOFFS ? GPR_RAX : insn->reg, insn->opsize, value);

@@ -19,78 +19,71 @@ enum gpr {
 /* Segment registers; the first six in the order in which instructions encode them. */
 enum seg { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR, SEG_COUNT };
 
-/* RFLAGS */
-#define RFLAGS_CF      BIT(0)
-#define RFLAGS_ONE     BIT(1) /* always set */
-#define RFLAGS_PF      BIT(2)
-#define RFLAGS_AF      BIT(4)
-#define RFLAGS_ZF      BIT(6)
-#define RFLAGS_SF      BIT(7)
-#define RFLAGS_TF      BIT(8)
-#define RFLAGS_IF      BIT(9)
-#define RFLAGS_DF      BIT(10)
-#define RFLAGS_OF      BIT(11)
-#define RFLAGS_IOPL    (3ull << 12)
-#define RFLAGS_NT      BIT(14)
-#define RFLAGS_RF      BIT(16)
-#define RFLAGS_VM      BIT(17)
-#define RFLAGS_AC      BIT(18)
-#define RFLAGS_VIF     BIT(19)
-#define RFLAGS_VIP     BIT(20)
-#define RFLAGS_ID      BIT(21)
+/*
+ * A segment register: selector and hidden descriptor, in the form that the VMCB uses (APM vol. 2
+ * §4.5-4.8).
+ *
+ * attrib packs the descriptor's attribute bits without the limit between them, as in the VMCB
+ * (APM vol. 2 §15.5.1):
+ *
+ *	 11  10   9   8   7  6 5  4  3 2 1 0
+ *	| G | DB | L |AVL| P | DPL| S | type |
+ */
+struct segment {
+	u16 selector;
+	u16 attrib;
+	u32 limit; /* in bytes, already scaled by G */
+	u64 base;
+};
+
+#define SEG_S		    BIT(4) /* code or data, not a system segment */
+#define SEG_GET_DPL(attrib) (((attrib) >> 5) & 3)
+#define SEG_P		    BIT(7)
+#define SEG_L		    BIT(9)  /* 64-bit code */
+#define SEG_DB		    BIT(10) /* 32-bit code or stack */
+#define SEG_G		    BIT(11) /* limit counts pages */
+
+/* Types of code and data segments, accessed bit included (APM vol. 2 tables 4-3 and 4-4). */
+#define SEG_TYPE_DATA_RW    0x3
+#define SEG_TYPE_CODE_RX    0xb
+/* Types of system segments (APM vol. 2 tables 4-5 and 4-6). */
+#define SEG_TYPE_LDT	    0x2
+#define SEG_TYPE_TSS16_BUSY 0x3
+#define SEG_TYPE_TSS_BUSY   0xb /* 32-bit, or 64-bit in long mode */
+
+/* A descriptor table register. */
+struct table_reg {
+	u16 limit;
+	u64 base;
+};
+
+/* RFLAGS; ONE is always set. */
+enum { RFLAGS_CF = BIT(0), RFLAGS_ONE = BIT(1), RFLAGS_PF = BIT(2), RFLAGS_AF = BIT(4) };
+enum { RFLAGS_ZF = BIT(6), RFLAGS_SF = BIT(7), RFLAGS_TF = BIT(8), RFLAGS_IF = BIT(9) };
+enum { RFLAGS_DF = BIT(10), RFLAGS_OF = BIT(11), RFLAGS_RF = BIT(16), RFLAGS_AC = BIT(18) };
 
 /* CR0 */
-#define CR0_PE	       BIT(0)
-#define CR0_MP	       BIT(1)
-#define CR0_EM	       BIT(2)
-#define CR0_TS	       BIT(3)
-#define CR0_ET	       BIT(4)
-#define CR0_NE	       BIT(5)
-#define CR0_WP	       BIT(16)
-#define CR0_AM	       BIT(18)
-#define CR0_NW	       BIT(29)
-#define CR0_CD	       BIT(30)
-#define CR0_PG	       BIT(31)
+enum { CR0_PE = BIT(0), CR0_MP = BIT(1), CR0_EM = BIT(2), CR0_TS = BIT(3), CR0_ET = BIT(4) };
+enum { CR0_NE = BIT(5), CR0_WP = BIT(16), CR0_AM = BIT(18), CR0_NW = BIT(29), CR0_CD = BIT(30) };
+#define CR0_PG BIT(31) /* no int, as an enumerator is */
 
 /* CR4 */
-#define CR4_VME	       BIT(0)
-#define CR4_PVI	       BIT(1)
-#define CR4_TSD	       BIT(2)
-#define CR4_DE	       BIT(3)
-#define CR4_PSE	       BIT(4)
-#define CR4_PAE	       BIT(5)
-#define CR4_MCE	       BIT(6)
-#define CR4_PGE	       BIT(7)
-#define CR4_PCE	       BIT(8)
-#define CR4_OSFXSR     BIT(9)
-#define CR4_OSXMMEXCPT BIT(10)
-#define CR4_UMIP       BIT(11)
-#define CR4_LA57       BIT(12)
-#define CR4_VMXE       BIT(13)
-#define CR4_FSGSBASE   BIT(16)
-#define CR4_PCIDE      BIT(17)
-#define CR4_OSXSAVE    BIT(18)
-#define CR4_SMEP       BIT(20)
-#define CR4_SMAP       BIT(21)
-#define CR4_PKE	       BIT(22)
-#define CR4_CET	       BIT(23)
+enum { CR4_VME = BIT(0), CR4_PVI = BIT(1), CR4_TSD = BIT(2), CR4_DE = BIT(3), CR4_PSE = BIT(4) };
+enum { CR4_PAE = BIT(5), CR4_MCE = BIT(6), CR4_PGE = BIT(7), CR4_PCE = BIT(8) };
+enum { CR4_OSFXSR = BIT(9), CR4_OSXMMEXCPT = BIT(10), CR4_UMIP = BIT(11), CR4_LA57 = BIT(12) };
+enum { CR4_FSGSBASE = BIT(16), CR4_PCIDE = BIT(17), CR4_OSXSAVE = BIT(18), CR4_SMEP = BIT(20) };
+enum { CR4_SMAP = BIT(21), CR4_PKE = BIT(22), CR4_CET = BIT(23) };
 
 /* EFER */
-#define EFER_SCE       BIT(0)
-#define EFER_LME       BIT(8)
-#define EFER_LMA       BIT(10)
-#define EFER_NXE       BIT(11)
-#define EFER_SVME      BIT(12)
-#define EFER_LMSLE     BIT(13)
-#define EFER_FFXSR     BIT(14)
-#define EFER_TCE       BIT(15)
+enum { EFER_SCE = BIT(0), EFER_LME = BIT(8), EFER_LMA = BIT(10), EFER_NXE = BIT(11) };
+enum { EFER_SVME = BIT(12), EFER_LMSLE = BIT(13), EFER_FFXSR = BIT(14), EFER_TCE = BIT(15) };
 
 /* What the registers hold after reset (APM vol. 2 table 14-1). */
-#define CR0_RESET      (CR0_CD | CR0_NW | CR0_ET)
-#define DR6_RESET      0xffff0ff0ull
-#define DR7_RESET      0x400ull
-#define PAT_RESET      0x0007040600070406ull
-#define RFLAGS_RESET   RFLAGS_ONE
+#define CR0_RESET    (CR0_CD | CR0_NW | CR0_ET)
+#define DR6_RESET    0xffff0ff0ull
+#define DR7_RESET    0x400ull
+#define PAT_RESET    0x0007040600070406ull
+#define RFLAGS_RESET RFLAGS_ONE
 
 /* Eight memory types, a byte each: 0 to 7, of which 2 and 3 are none (APM vol. 2 §7.8.1). */
 static inline bool pat_valid(u64 pat)
@@ -116,42 +109,27 @@ enum vector {
 	 BIT(VEC_AC) | BIT(VEC_CP))
 
 /* #PF error code (APM vol. 2 §8.4.2). */
-#define PF_PRESENT	   BIT(0) /* clear: a table entry on the way was not present */
-#define PF_WRITE	   BIT(1)
-#define PF_USER		   BIT(2)
-#define PF_RSVD		   BIT(3) /* a reserved bit was set in a table entry */
-#define PF_FETCH	   BIT(4) /* an instruction fetch, when NX or SMEP is on */
+#define PF_PRESENT BIT(0) /* clear: a table entry on the way was not present */
+#define PF_WRITE   BIT(1)
+#define PF_USER	   BIT(2)
+#define PF_RSVD	   BIT(3) /* a reserved bit was set in a table entry */
+#define PF_FETCH   BIT(4) /* an instruction fetch, when NX or SMEP is on */
 
 /* Model-specific registers that we know by name (APM vol. 2 appendix A). */
-#define MSR_TSC		   0x10
-#define MSR_APIC_BASE	   0x1b
-#define MSR_BIOS_SIGN	   0x8b
-#define MSR_MTRR_CAP	   0xfe
-#define MSR_SYSENTER_CS	   0x174
-#define MSR_SYSENTER_ESP   0x175
-#define MSR_SYSENTER_EIP   0x176
-#define MSR_MISC_ENABLE	   0x1a0
-#define MSR_DEBUGCTL	   0x1d9
-#define MSR_MTRR_PHYS_BASE 0x200 /* base and mask in turns, 0x200-0x20f */
-#define MSR_MTRR_FIX_64K   0x250
-#define MSR_MTRR_FIX_16K   0x258 /* and 0x259 */
-#define MSR_MTRR_FIX_4K	   0x268 /* 0x268-0x26f */
-#define MSR_PAT		   0x277
-#define MSR_MTRR_DEF_TYPE  0x2ff
-#define MSR_EFER	   0xc0000080
-#define MSR_STAR	   0xc0000081
-#define MSR_LSTAR	   0xc0000082
-#define MSR_CSTAR	   0xc0000083
-#define MSR_SFMASK	   0xc0000084
-#define MSR_FS_BASE	   0xc0000100
-#define MSR_GS_BASE	   0xc0000101
-#define MSR_KERNEL_GS_BASE 0xc0000102
-#define MSR_TSC_AUX	   0xc0000103
-#define MSR_SYSCFG	   0xc0010010
-#define MSR_HWCR	   0xc0010015
-#define MSR_NB_CFG	   0xc001001f
-#define MSR_INT_PENDING	   0xc0010055
-#define MSR_VM_CR	   0xc0010114
-#define MSR_VM_HSAVE_PA	   0xc0010117
+/* clang-format off */
+enum msr {
+	MSR_TSC = 0x10, MSR_APIC_BASE = 0x1b, MSR_BIOS_SIGN = 0x8b, MSR_MTRR_CAP = 0xfe,
+	MSR_SYSENTER_CS = 0x174, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP,
+	MSR_MISC_ENABLE = 0x1a0, MSR_DEBUGCTL = 0x1d9,
+	MSR_MTRR_PHYS_BASE = 0x200, /* base and mask in turns, 0x200-0x20f */
+	MSR_MTRR_FIX_64K = 0x250, MSR_MTRR_FIX_16K = 0x258, /* and 0x259 */
+	MSR_MTRR_FIX_4K = 0x268, /* 0x268-0x26f */
+	MSR_PAT = 0x277, MSR_MTRR_DEF_TYPE = 0x2ff,
+	MSR_EFER = 0xc0000080, MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SFMASK,
+	MSR_FS_BASE = 0xc0000100, MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_TSC_AUX,
+	MSR_SYSCFG = 0xc0010010, MSR_HWCR = 0xc0010015, MSR_NB_CFG = 0xc001001f,
+	MSR_INT_PENDING = 0xc0010055, MSR_VM_CR = 0xc0010114, MSR_VM_HSAVE_PA = 0xc0010117
+};
+/* clang-format on */
 
 #endif

@@ -25,7 +25,7 @@ _ADVANCED_ROOMS = {"vmx", "servers", "vnet"}  # what comes after stage 6
 
 # The plan is 16,000 lines in all, and 10,000 for stages 0-6, which have nearly all of them by now. So
 # this is a ratchet: lower it as the house shrinks, and do not raise it for a room that is there already.
-_MAX_LINES, _MAX_CORE_LINES = 16_250, 16_150
+_MAX_LINES, _MAX_CORE_LINES = 16_000, 15_910
 _LONG_FILE, _MAX_LONG_SHARE = 400, 0.1
 _MAX_STAGE_CONDITIONS = 20
 _CLONE_LINES = 10

@@ -186,7 +186,7 @@ void fake_vm_create(struct fake_vm *f, const char *devices)
 	memset(f, 0, sizeof(*f));
 	f->vm.vcpu = &f->vcpu;
 	f->vcpu.vm = &f->vm;
-	vm_console_focus(&f->vm);
+	vm_console_focus(&f->vm, 1);
 	f->ram = aligned_alloc(PAGE_SIZE, FAKE_RAM_SIZE);
 	memset(f->ram, 0, FAKE_RAM_SIZE);
 	ck_assert_int_eq(vm_add_ram(&f->vm, GPA(0), FAKE_RAM_SIZE, ptr_hpa(f->ram)), 0);

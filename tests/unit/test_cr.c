@@ -184,7 +184,7 @@ END_TEST
 START_TEST(cr4_bits_that_no_guest_has)
 {
 	for (int bit = 0; bit < 64; bit++) {
-		if (!(CR4_OFFERED >> bit & 1) && BIT(bit) != CR4_PKE)
+		if (!((u64)CR4_OFFERED >> bit & 1) && BIT(bit) != CR4_PKE)
 			refused(4, CR4_PAE | BIT(bit));
 	}
 }

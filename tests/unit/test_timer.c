@@ -9,7 +9,6 @@
 #include <string.h>
 #include "suite.h"
 
-#define timer_init     tested_timer_init
 #define timer_arm      tested_timer_arm
 #define timer_cancel   tested_timer_cancel
 #define timers_next    tested_timers_next
@@ -43,7 +42,7 @@ static void setup(void)
 {
 	machine = HOST_TIMER_NEVER;
 	for (unsigned i = 0; i < TIMERS; i++)
-		timer_init(&t[i], expire, &t[i]);
+		t[i] = (struct timer){.fn = expire, .opaque = &t[i]};
 }
 
 static const char *run(u64 now)
@@ -154,7 +153,7 @@ static void expire_and_arm(void *opaque)
 
 START_TEST(a_callback_arms_itself)
 {
-	timer_init(&t[0], expire_and_arm, &t[0]);
+	t[0] = (struct timer){.fn = expire_and_arm, .opaque = &t[0]};
 	timer_arm(&t[0], 100);
 	again_at = 150;
 	timer_arm(&t[1], 120);
@@ -176,7 +175,7 @@ static void expire_and_meddle(void *opaque)
 
 START_TEST(a_callback_meddles_with_others)
 {
-	timer_init(&t[0], expire_and_meddle, &t[0]);
+	t[0] = (struct timer){.fn = expire_and_meddle, .opaque = &t[0]};
 	timer_arm(&t[0], 100);
 	for (unsigned i = 1; i < 5; i++)
 		timer_arm(&t[i], 100 + 10 * i);
@@ -188,7 +187,7 @@ END_TEST
 
 START_TEST(a_callback_leaves_the_machine_armed_for_the_next)
 {
-	timer_init(&t[0], expire_and_arm, &t[0]);
+	t[0] = (struct timer){.fn = expire_and_arm, .opaque = &t[0]};
 	timer_arm(&t[0], 100);
 	timer_arm(&t[1], 300);
 	again_at = 200;
