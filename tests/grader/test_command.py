@@ -166,6 +166,8 @@ class Command(unittest.TestCase):
             process = subprocess.Popen(
                 ["grader/grade", "one", "--lab", "1"], cwd=self.root, env=self._environment(),
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                # what runs in a shell's background has Ctrl-C switched off, and hands that on
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
             with process:
                 for _ in range(2400):
