@@ -19,7 +19,7 @@ import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Mapping, Sequence
+from typing import BinaryIO, Callable, Mapping, Sequence
 
 from common import CasitaError
 from . import sandbox, usage
@@ -71,10 +71,14 @@ def run(
     limits: Limits = Limits(),
     env: Mapping[str, str] | None = None,
     files: tuple[Path | int, Path | int] | None = None,
+    handles: Sequence[int] = (),
+    started: Callable[[], None] = lambda: None,
 ) -> Ended:
     """Run a command in a directory, the only one that it may write to, to its end.
 
     `files`: where its stdout and stderr go (files or open descriptors), instead of Ended.output.
+    `handles`: open descriptors that it is to have, by the same numbers.
+    `started`: is called when it has them.
     May be called from several threads. Raises CasitaError if it cannot be started.
     """
     begin = time.monotonic()
@@ -87,7 +91,8 @@ def run(
         out, err = [stack.enter_context(_sink(file)) for file in files or ()] or [None, None]
         room, uid = stack.enter_context(sandbox.handed_over(cwd, how, paths))
         status = stack.enter_context(_Status()) if how != sandbox.NONE else None
-        process = _start(words, room, how, uid, limits, env or {}, out, err, status)
+        process = _start(words, room, how, uid, limits, env or {}, out, err, status, handles)
+        started()
         watch = usage.Watch(
             process.pid, room, limits.memory_sum, limits.disk_bytes, lambda: _signal(process)
         )
@@ -190,6 +195,7 @@ def _start(
     out: BinaryIO | None,
     err: BinaryIO | None,
     status: _Status | None,
+    handles: Sequence[int],
 ) -> subprocess.Popen[bytes]:
     bare = how == sandbox.NONE
     environment = {
@@ -212,7 +218,7 @@ def _start(
                 stdout=out or subprocess.PIPE,
                 stderr=err or subprocess.STDOUT,
                 start_new_session=True,
-                pass_fds=(status.theirs,) if status else (),
+                pass_fds=[*([status.theirs] if status else []), *handles],
             )
         except OSError as error:
             raise CasitaError(f"cannot start {argv[0]}: {error.strerror}") from None

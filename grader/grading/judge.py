@@ -95,7 +95,7 @@ def _first_problem(test: Test, subjects: Sequence[Subject], seen: Seen) -> _Prob
             return _Problem(f"{subject.name}: {problem.message}", problem.exits, subject.name)
     if message := paging.machine_problem(test, seen.trace):
         return _Problem(message, exits)
-    return _machine_problem(subjects, seen)
+    return _machine_problem(subjects, seen) or _watched_problem(seen)
 
 
 def _shares(subjects: Sequence[Subject], trace: Trace) -> list[list[Exit]]:
@@ -221,6 +221,21 @@ def _machine_problem(subjects: Sequence[Subject], seen: Seen) -> _Problem | None
         return _Problem(message, exits)
     message = counted.problem(subjects, seen) if seen.ticks is None else ""  # Bochs does not count
     return _Problem(message, exits) if message else None
+
+
+def _watched_problem(seen: Seen) -> _Problem | None:
+    """What the processor was told at a VMRUN that it should not have been."""
+    watched, runs = seen.watched, seen.trace.runs
+    if watched is None:
+        return None
+    if watched.complaint:
+        before = [run.exit for run in runs[: watched.at - 1] if run.exit is not None]
+        said = f"The answers are right, but at VMRUN {watched.at} of {len(runs)}: {watched.complaint}"
+        return _Problem(said, before)
+    if watched.entries != len(runs):
+        said = f"{len(runs)} VMRUNs were executed, {watched.entries} of them where the image has one."
+        return _Problem(said, seen.trace.exits)
+    return None
 
 
 def _how_it_ended(seen: Seen) -> str:

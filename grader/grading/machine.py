@@ -7,7 +7,11 @@ anything. The command line is theirs all the same, so that what is graded is wha
 
 from __future__ import annotations
 
+import mmap
+import os
 import shutil
+import socket
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Sequence
@@ -17,6 +21,7 @@ from engines.machine import Boot, Machine, Module
 from engines.qemu import command
 from . import contain
 from .evidence import Counts, Trace, parse_counts, parse_trace, read
+from .watch import Watch, Watched
 
 # Of any file that QEMU writes: half a million exits. It ignores SIGXFSZ; what is too much is lost.
 _LOG_BYTES = 64 << 20
@@ -25,6 +30,7 @@ _BARE_LOG_BYTES = 512 << 20
 _SIGNALLED, _KILLED = 128, 137  # exit statuses from 129 on: of a signal; of SIGKILL
 _LOG, _COUNTS, _SERIAL, _STDERR = "qemu.log", "count.txt", "serial", "qemu.stderr"
 _BLOCKS = 50_000  # that QEMU may translate; a run translates four thousand
+_WATCHED_BLOCKS = 500  # more for each exit, for at each breakpoint it begins anew
 _NOWHERE = "0xfffffffffffffff0+1"  # an address at which no code is
 
 
@@ -60,6 +66,7 @@ class Seen:
     too_much: bool = False  # a file came to the most that it may have
     ticks: int | None = None  # Bochs: its clock's, from the first entry to the end
     exceeded: str = ""  # a bound that was found to be exceeded afterwards
+    watched: Watched | None = None  # None: nobody looked at its VMRUNs
 
     @property
     def limit(self) -> str:
@@ -86,13 +93,48 @@ class Seen:
         return self.code >> 1 if self.code is not None and self.code > 0 and self.code & 1 else None
 
 
-def arguments(start: Start, gdb: bool = False) -> list[str]:
+class _Window:
+    """What a watched machine is given from outside: a line for its debugger's stub, and its memory."""
+
+    def __init__(self, start: Start) -> None:
+        self.ours, self.theirs = socket.socketpair()
+        self.file = os.memfd_create("memory")
+        os.ftruncate(self.file, start.mem * contain.MIB)
+        self.memory = mmap.mmap(self.file, start.mem * contain.MIB)
+
+    @property
+    def handles(self) -> tuple[int, int]:
+        """What QEMU is to have, by these numbers."""
+        return self.theirs.fileno(), self.file
+
+    @property
+    def options(self) -> list[str]:
+        """For QEMU."""
+        line, file = self.handles
+        memory = f"memory-backend-file,id=ram,size={len(self.memory)},mem-path=/proc/self/fd/{file},share=on"
+        return [
+            *("-object", memory, "-machine", "memory-backend=ram"),
+            *("-S", "-chardev", f"socket,id=watch,fd={line}", "-gdb", "chardev:watch"),
+        ]
+
+    def close_theirs(self) -> None:
+        """QEMU has them, or never will."""
+        self.theirs.close()
+
+    def close(self) -> None:
+        """All of it; whoever looked through it has ended."""
+        self.memory.close()
+        os.close(self.file)
+
+
+def arguments(start: Start, gdb: bool = False, window: _Window | None = None) -> list[str]:
     """QEMU's command line, to be run in a directory where hand_over() has put the files."""
-    extra = ["-no-reboot", *start.options]
+    extra = ["-no-reboot", *start.options, *(window.options if window else ())]
     if start.plugin and not gdb:
         words = [f"out={_COUNTS}", f"low={start.low:#x}", f"high={start.high:#x}"]
         words += [f"at={at:#x},code={path.name}" for at, path in start.codes]
-        words += [] if start.bare else [f"blocks={_BLOCKS}"]
+        blocks = _BLOCKS + (start.exits * _WATCHED_BLOCKS if window else 0)
+        words += [] if start.bare else [f"blocks={blocks}"]
         words += [f"entries={start.exits}"] if start.exits else []
         words += [f"instructions={start.instructions}"] if start.instructions else []
         extra += ["-plugin", ",".join([f"./{start.plugin.name}", *words])]
@@ -116,14 +158,14 @@ def hand_over(start: Start, directory: Path) -> None:
         shutil.copyfile(path, directory / name)
 
 
-def run(start: Start, directory: Path, seconds: float) -> Seen:
+def run(start: Start, directory: Path, seconds: float, watch: Watch | None = None) -> Seen:
     """Run it to its end, or for so many seconds. `directory` is there and empty."""
     limits = contain.Limits(
         seconds=seconds, file_bytes=_BARE_LOG_BYTES if start.bare else _LOG_BYTES
     )
     files = (directory / _SERIAL, directory / _STDERR)
     hand_over(start, directory)
-    ended = contain.run(arguments(start), directory, limits, files=files)
+    ended = _run(start, directory, limits, files, watch)
     log = read(directory / _LOG)
     if start.bare:
         (directory / _LOG).unlink(missing_ok=True)  # may be long, and says nothing to people
@@ -137,9 +179,33 @@ def run(start: Start, directory: Path, seconds: float) -> Seen:
         trace=Trace(()) if start.bare else parse_trace(log),
         too_much=ended.exceeded in ("file", "memory", "disk") or max(map(_size, files)) >= limits.file_bytes
         or len(log) >= limits.file_bytes,
+        watched=watch.result if watch else None,
     )  # fmt: skip
     _check(seen)
     return seen
+
+
+def _run(
+    start: Start, directory: Path, limits: contain.Limits, files: tuple[Path, Path], watch: Watch | None
+) -> contain.Ended:
+    """Run QEMU, watched or not. Whoever watches ends with it: then the line has no other end."""
+    if watch is None:
+        return contain.run(arguments(start), directory, limits, files=files)
+    window = _Window(start)
+    follower = threading.Thread(target=watch.follow, args=(window.ours, memoryview(window.memory)))
+    follower.start()
+    try:
+        words = arguments(start, window=window)
+        ended = contain.run(
+            words, directory, limits, files=files, handles=window.handles, started=window.close_theirs
+        )
+    finally:
+        window.close_theirs()
+        follower.join()
+    window.close()
+    if watch.trouble:
+        raise CasitaError(f"the machine could not be watched: {watch.trouble!r}")
+    return ended
 
 
 def _size(file: Path) -> int:

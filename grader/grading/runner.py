@@ -26,9 +26,12 @@ from .judge import judge
 from .machine import Seen, Start, arguments, hand_over, run
 from .model import Lab, Test, TestResult, Verdict
 from .programs.asm import HOLE, Guest
+from .rules import checks
 from .subject import Subject, fill_in
+from .watch import Watch
 
-_BARE_SECONDS, _SECONDS, _BOCHS_SECONDS = 30.0, 20.0, 40.0  # backstops; a run takes a second
+# Backstops; a run takes a second.
+_BARE_SECONDS, _SECONDS, _WATCHED_SECONDS, _BOCHS_SECONDS = 30.0, 20.0, 60.0, 40.0
 _BARE_INSTRUCTIONS = 400_000_000
 _HOST_MEM = 128  # MiB for Casita, beside the guests' memory
 # Without memory virtualization, and with several guests, each has what lies before the next.
@@ -194,6 +197,8 @@ def run_test(test: Test, image: Path, prepared: Prepared, directory: Path) -> Te
     start = _start(test, image, prepared)
     if test.engine == "bochs":
         seen = bochs.run(start, directory, _BOCHS_SECONDS)
+    elif wanted := checks(test.options):
+        seen = run(start, directory, _WATCHED_SECONDS, Watch(image, wanted))
     else:
         seen = run(start, directory, _SECONDS)
     found = judge(test, prepared.subjects[test.name], seen)

@@ -121,9 +121,15 @@ static unsigned rights_of(u64 entry)
 	       (entry & PTE_NX ? 0 : RIGHT_X);
 }
 
+/* Are the guest's entries of four bytes? */
+static bool narrow(const struct shadow *s)
+{
+	return s->mode.tables == MODE_32;
+}
+
 static u64 table_of(const struct shadow *s, u64 entry)
 {
-	return entry & (s->mode.tables == MODE_32 ? 0xfffff000 : PTE_ADDR);
+	return entry & (narrow(s) ? 0xfffff000 : PTE_ADDR);
 }
 
 /* The bits between a large page's address and its attributes, or PSE-36's high address bits. */
@@ -145,22 +151,22 @@ static struct want want_believed(const struct shadow *s, const struct shadow_pag
 	struct want nothing = {.kind = WANT_NOTHING};
 	int level = p->role & ROLE_LEVEL;
 	unsigned rights = p->role >> ROLE_RIGHTS_SHIFT & rights_of(entry);
-	bool narrow = s->mode.tables == MODE_32;
+	bool is_narrow = narrow(s);
 	u64 gpa = table_of(s, entry);
 
 	if (!believable(s, entry))
 		return nothing;
-	if (!(entry & PTE_PS) || (narrow && !s->mode.pse)) {
+	if (!(entry & PTE_PS) || (is_narrow && !s->mode.pse)) {
 		if (!vm_ptr(s->vm, GPA(gpa), PAGE_SIZE))
 			return nothing;
-		return want_table(gpa, level - 1, narrow ? slot & 1 : 0, rights);
+		return want_table(gpa, level - 1, is_narrow ? slot & 1 : 0, rights);
 	}
 	if (!(entry & PTE_D))
 		rights &= ~RIGHT_W;
-	if (level > 2 || entry & (narrow ? LARGE_ODD_32 : LARGE_ODD))
+	if (level > 2 || entry & (is_narrow ? LARGE_ODD_32 : LARGE_ODD))
 		return nothing;
-	gpa &= narrow ? ~0x3fffffull : ~0x1fffffull;
-	if (narrow && slot & 1)
+	gpa &= is_narrow ? ~0x3fffffull : ~0x1fffffull;
+	if (is_narrow && slot & 1)
 		gpa += LARGE_SIZE;
 	return gpa >> PAGE_SHIFT < s->frame_count ? want_memory(s, 2, gpa, rights) : nothing;
 }
@@ -251,11 +257,6 @@ static void refresh_one(struct shadow *s, page_no page, unsigned slot, u64 entry
 	make(s, page, slot, &want, false);
 }
 
-static bool narrow(const struct shadow *s)
-{
-	return s->mode.tables == MODE_32;
-}
-
 /* A 32-bit guest's table has twice as many entries, of half the size. */
 static u64 guest_entry(bool is_narrow, const struct shadow_page *p, const u64 *table, unsigned slot)
 {
@@ -277,8 +278,7 @@ static const u64 *guest_table(const struct shadow *s, const struct shadow_page *
 static unsigned differ(const struct shadow *s, const u64 *a, const u64 *b, unsigned slot,
 		       unsigned end)
 {
-	return s->mode.tables == MODE_32 ? slot
-					 : slot + words_equal(a + slot, b + slot, end - slot);
+	return narrow(s) ? slot : slot + words_equal(a + slot, b + slot, end - slot);
 }
 
 /* New entries in a table of small pages are left to a #PF: most of them will never be needed. */
@@ -371,8 +371,7 @@ static unsigned final_rights(const struct shadow *s, const struct walk *walk, bo
 /* The guest's entry of a level on the way, wide or narrow. */
 static u64 way_entry(const struct shadow *s, const struct way *way, unsigned i)
 {
-	return s->mode.tables == MODE_32 ? *(const u32 *)way->entry[i]
-					 : *(const u64 *)way->entry[i];
+	return narrow(s) ? *(const u32 *)way->entry[i] : *(const u64 *)way->entry[i];
 }
 
 #define GROUP 8 /* entries that are looked at when one of them was missing */
@@ -410,7 +409,7 @@ bool shadow_fill(struct shadow *s, gva_t gva, const struct walk *walk, const str
 			if (page != ROOT_PAE)
 				rights &= rights_of(entry);
 			want = want_table(table_of(s, entry), level - 1,
-					  s->mode.tables == MODE_32 ? gva.a >> 21 & 1 : 0, rights);
+					  narrow(s) ? gva.a >> 21 & 1 : 0, rights);
 		}
 		if (level <= first && level >= last)
 			s->seen[entry_number(page, slot)] = way_entry(s, way, first - level);
@@ -427,9 +426,12 @@ bool shadow_fill(struct shadow *s, gva_t gva, const struct walk *walk, const str
 
 /* ---- 5. MOV CR3 and INVLPG ------------------------------------------------------------------- */
 
+/* What must be zero in a directory pointer of PAE (APM vol. 2 §5.2.3), beside what is odd anyway. */
+#define POINTER_ODD (PTE_W | PTE_U | PTE_D | PTE_PS | PTE_G | PTE_NX)
+
 /*
- * Four directory pointers for a guest without long mode. What has no shadow yet a #PF will link; and
- * all of it while there is no paging, for then CR3 means nothing.
+ * Four directory pointers for a guest without long mode. What has no shadow yet, or is odd, is left to
+ * a #PF and its walk; and all of it while there is no paging, for then CR3 means nothing.
  */
 void shadow_link_root(struct shadow *s, const struct walk_regs *regs)
 {
@@ -445,7 +447,8 @@ void shadow_link_root(struct shadow *s, const struct walk_regs *regs)
 
 		if (narrow(s))
 			want = want_table(table, 2, i, RIGHTS_ALL);
-		else if (s->mode.tables == MODE_PAE && pointers && pointers[i] & PTE_P)
+		else if (s->mode.tables == MODE_PAE && pointers &&
+			 (pointers[i] & PTE_P))
 			want = want_table(table_of(s, pointers[i]), 2, 0, RIGHTS_ALL);
 		if (want.frame >= s->frame_count)
 			want.kind = WANT_NOTHING;

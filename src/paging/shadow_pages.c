@@ -216,8 +216,8 @@ static bool note_late(struct shadow *s, u64 frame)
 
 /*
  * One frame's part of it. What is not below @top may wait until it is, and what is below @lowest until
- * the next time. But not a root: it may be one that the guest has given up and emptied, and then all
- * that was below it is dead.
+ * the next time. What is put right may get new links, and shadow_use() then looks below those: so this
+ * comes back to itself, but a level further down each time.
  */
 static void sync_frame(struct shadow *s, u64 frame, page_no top, unsigned lowest)
 {
@@ -231,8 +231,7 @@ static void sync_frame(struct shadow *s, u64 frame, page_no top, unsigned lowest
 	for (n = s->frames[frame].tables; n; n = s->pages[n].next) {
 		if (!s->pages[n].late)
 			continue;
-		if (level_of(s, n) == top_level(s) ||
-		    (level_of(s, n) >= lowest && is_below(s, n, top)))
+		if (level_of(s, n) >= lowest && is_below(s, n, top))
 			freshen(s, n);
 		else
 			late = true;
@@ -246,8 +245,20 @@ void shadow_sync(struct shadow *s, page_no top, unsigned lowest)
 		sync_frame(s, s->open[i], top, lowest);
 }
 
+/* A root that is not in use may be one that the guest has emptied and given up. */
+static void freshen_roots(struct shadow *s, u64 frame)
+{
+	for (page_no n = s->frames[frame].tables; n; n = s->pages[n].next) {
+		if (level_of(s, n) == top_level(s) && note_late(s, frame) && s->pages[n].late)
+			freshen(s, n);
+	}
+}
+
+/* First the roots, for then nothing leads to what was below a dead one. */
 void shadow_drop_dead(struct shadow *s)
 {
+	for (unsigned i = 0; i < s->open_count; i++)
+		freshen_roots(s, s->open[i]);
 	for (unsigned i = s->open_count; i-- > 0;) {
 		page_no next, n = s->frames[s->open[i]].tables;
 
@@ -354,8 +365,8 @@ static u64 end_of_ram(const struct vm *vm)
 }
 
 /*
- * Where each array is, when all are laid out in one piece from @base. Those from @seen on are not read
- * before they are written. Return: the size.
+ * Where each array is, when all are laid out in one piece from @base. From @seen on it does not matter
+ * what is in them at first: they count only for entries that are filled. Return: the size.
  */
 static u64 lay_out(struct shadow *s, u64 base)
 {

@@ -518,6 +518,24 @@ START_TEST(test_tables_nowhere)
 }
 END_TEST
 
+/* A directory pointer goes bad while what it leads to is known well: still nobody may use it. */
+START_TEST(test_bad_pointer)
+{
+	static const u64 bad[] = {1ull << GUEST_PHYS, 1ull << 62};
+
+	start(KIND_PAE, modes[_i]);
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+		ck_assert_ptr_nonnull(access_memory(0x1000, 0, false));
+		poke(ROOT(0), 0, DIR(0) | PTE_P | bad[i]);
+		written();
+		ck_assert_ptr_null(access_memory(0x1000, 0, false));
+		poke(ROOT(0), 0, DIR(0) | PTE_P);
+		written();
+	}
+	stop();
+}
+END_TEST
+
 static Suite *shadow_suite(void)
 {
 	Suite *suite = suite_create("shadow");
@@ -528,6 +546,7 @@ static Suite *shadow_suite(void)
 	tcase_add_loop_test(tc, test_no_paging, 0, 2);
 	tcase_add_loop_test(tc, test_no_memory, 0, 2);
 	tcase_add_loop_test(tc, test_tables_nowhere, 0, 6);
+	tcase_add_loop_test(tc, test_bad_pointer, 0, 2);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What must be so at each VMRUN whatever the guest does; a test's option `watch` names what it looks for.
+
+    intercepts    all that a guest must not do by itself is intercepted
+    fresh        at a VM's first VMRUN, registers that no loader sets are as after reset
+    host        the host goes on in the mode in which it was
+    maps        every port and MSR exits but for those that travel with the guest
+    events        what is injected is an event that there is
+    translations    the processor knows nothing that is no longer so (translations.py)
+"""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+from common import CasitaError
+from .translations import Translations
+from .vmcb import EVENT_ERROR_VALID, EVENT_VALID, Segment
+from .watch import Check, Entry
+
+
+def _bits(**names: int) -> dict[str, int]:
+    return names
+
+
+# APM vol. 2 appendix B: offsets 0x008, 0x00c and 0x010 of the VMCB
+_INTERCEPTS = {
+    "exceptions": _bits(AC=17, MC=18),
+    "intercepts1": _bits(
+        INTR=0, NMI=1, SMI=2, INIT=3, RDPMC=15, CPUID=18, INVD=22, HLT=24, INVLPGA=26, IOIO=27, MSR=28,
+        SHUTDOWN=31,
+    ),
+    "intercepts2": _bits(
+        VMRUN=0, VMMCALL=1, VMLOAD=2, VMSAVE=3, STGI=4, CLGI=5, SKINIT=6, WBINVD=9, MONITOR=10, MWAIT=11,
+        RDPRU=14,
+    ),
+}  # fmt: skip
+
+
+class Intercepts(Check):
+    """In every VMCB, at every VMRUN."""
+
+    def entering(self, entry: Entry) -> str:
+        for field, bits in _INTERCEPTS.items():
+            missing = [name for name, bit in bits.items() if not entry.vmcb[field] >> bit & 1]
+            if missing:
+                kind = "#" + missing[0] if field == "exceptions" else missing[0]
+                return f"{kind} is not intercepted (bit {bits[missing[0]]} of {field})."
+        return ""
+
+
+class Fresh(Check):
+    """At the first VMRUN of each VMCB. APM vol. 2 table 14-1."""
+
+    _LDTR, _PAT = Segment(0, 0x82, 0xFFFF, 0), 0x0007_0406_0007_0406
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        super().__init__(options)
+        self._seen: set[int] = set()
+
+    def entering(self, entry: Entry) -> str:
+        vmcb = entry.vmcb
+        if vmcb.address in self._seen:
+            return ""
+        self._seen.add(vmcb.address)
+        if (ldtr := vmcb.segment("ldtr")) != self._LDTR:
+            return f"LDTR is {ldtr}; after reset it is {self._LDTR}."
+        if vmcb["g_pat"] != self._PAT:
+            return f"the guest's PAT is {vmcb['g_pat']:#x}; after reset it is {self._PAT:#x}."
+        return ""
+
+
+class Host(Check):
+    """The host's own registers, and those that VMLOAD brings back after the exit before."""
+
+    _EFER = {"SVME": 12, "LMA": 10, "LME": 8}
+    _SAME = ("cr0", "cr4", "efer")
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        super().__init__(options)
+        self._first: dict[str, int] = {}
+
+    def entering(self, entry: Entry) -> str:
+        missing = [name for name, bit in self._EFER.items() if not entry.host["efer"] >> bit & 1]
+        if missing:
+            return f"the host's EFER is {entry.host['efer']:#x}: {missing[0]} is clear."
+        now = {name: entry.host[name] for name in self._SAME}
+        first = self._first = self._first or now
+        for name in self._SAME:
+            if now[name] != first[name]:
+                return f"the host's {name.upper()} is {now[name]:#x}; it was {first[name]:#x} before."
+        return ""
+
+
+class Maps(Check):
+    """The permission maps, whole, at a VM's first VMRUN. APM vol. 2 §15.10.1, §15.11."""
+
+    _IO_BYTES, _MSR_BYTES = 0x2001, 0x2000
+    _BANKS = {0x0000: 0, 0xC000: 0x800, 0xC001: 0x1000}
+    # STAR to SFMASK, the three bases, SYSENTER; TSC_AUX, which Casita exchanges itself
+    _PASSED = (*range(0xC0000081, 0xC0000085), *range(0xC0000100, 0xC0000104), *range(0x174, 0x177))
+    _USED = 0x1800  # bytes of the MSRs' map that have a meaning
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        super().__init__(options)
+        self._seen: set[int] = set()
+
+    def entering(self, entry: Entry) -> str:
+        vmcb = entry.vmcb
+        if vmcb.address in self._seen:
+            return ""
+        self._seen.add(vmcb.address)
+        ports = entry.stub.read(vmcb["iopm"] & ~0xFFF, self._IO_BYTES)
+        if (at := next((i for i, byte in enumerate(ports[:-1]) if byte != 0xFF), -1)) >= 0:
+            return f"the permission map lets one of the ports {8 * at:#x} to {8 * at + 7:#x} through."
+        if ports[-1] & 7 != 7:
+            return "the permission map lets a wide access at port 0xffff through."
+        found = entry.stub.read(vmcb["msrpm"] & ~0xFFF, self._MSR_BYTES)
+        return self._wrong_msr(found)
+
+    def _wrong_msr(self, found: bytes) -> str:
+        for at in range(self._USED):
+            if found[at] == 0xFF and not any(m >> 2 == self._msr(at) >> 2 for m in self._PASSED):
+                continue
+            for msr in range(self._msr(at), self._msr(at) + 4):
+                bits, wanted = found[at] >> 2 * (msr & 3) & 3, 0 if msr in self._PASSED else 3
+                if bits != wanted and msr != 0xC0000103:
+                    what = "reading" if (bits ^ wanted) & 1 else "writing"
+                    how = "makes no exit" if wanted else "makes an exit"
+                    return f"{what} MSR {msr:#x} {how}: its two bits in the permission map are {bits:#b}."
+        return ""
+
+    def _msr(self, at: int) -> int:
+        """The first MSR of a byte of the map."""
+        bank = max((offset, number) for number, offset in self._BANKS.items() if offset <= at)
+        return bank[1] << 16 | (at - bank[0]) * 4
+
+
+class Events(Check):
+    """EVENTINJ: APM vol. 2 §15.20."""
+
+    _WITH_ERROR = (8, 10, 11, 12, 13, 14, 17)
+    _TYPES = {0: "INTR", 2: "NMI", 3: "exception", 4: "INT n"}
+    _RESERVED = 0x7FFF_F000
+    _PF, _EXIT_PF = 14, 0x4E
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        super().__init__(options)
+        self._pf_address: dict[int, int] = {}  # by VMCB: of the last #PF exit
+
+    def entering(self, entry: Entry) -> str:
+        event = entry.vmcb["event_inj"]
+        if not event & EVENT_VALID:
+            return ""
+        vector, kind = event & 0xFF, event >> 8 & 7
+        if event & self._RESERVED or kind not in self._TYPES:
+            return f"EVENTINJ is {event:#x}: there is no such event."
+        if kind != 3:
+            return ""
+        if vector > 31 or vector == 2:
+            return f"EVENTINJ is {event:#x}: there is no exception {vector}."
+        if bool(event & EVENT_ERROR_VALID) != (vector in self._WITH_ERROR):
+            has = "has an error code" if vector in self._WITH_ERROR else "has no error code"
+            return f"EVENTINJ is {event:#x}: exception {vector} {has}, and bit 11 must say so."
+        return ""
+
+
+CHECKS: dict[str, type[Check]] = {
+    "intercepts": Intercepts,
+    "fresh": Fresh,
+    "host": Host,
+    "maps": Maps,
+    "events": Events,
+    "translations": Translations,
+}
+
+
+def checks(options: Mapping[str, Any]) -> list[Check]:
+    """Those that a test asks for."""
+    names = options.get("watch", [])
+    for name in names:
+        if name not in CHECKS:
+            raise CasitaError(f"watch = {names}: there is no {name}; there are: {' '.join(CHECKS)}")
+    return [CHECKS[name](options) for name in names]
