@@ -26,6 +26,9 @@ _PLACES = {
     **{"cr0": (188, 8), "cr2": (196, 8), "cr3": (204, 8), "cr4": (212, 8), "efer": (228, 8)},
 }
 
+_LEGACY = range(0xA0000, 0x100000)  # where the processor finds the display's memory and the firmware
+_MOST = 1 << 20  # bytes that may be under way; an answer has a thousand
+
 
 class Ended(Exception):
     """The machine has come to its end, and QEMU with it."""
@@ -68,6 +71,8 @@ class Stub:
                 if not more:
                     raise Ended
                 self._heard += more
+                if len(self._heard) > _MOST:
+                    raise ValueError("what QEMU's stub says has no end")
             self._heard = self._heard[match.end() :]
             self._line.sendall(b"+")
         except OSError:
@@ -76,8 +81,14 @@ class Stub:
 
     def read(self, address: int, size: int) -> bytes:
         """Physical memory; where there is none, ones."""
-        found = bytes(self._memory[address : address + size])
-        return found + b"\xff" * (size - len(found))
+        if not self.has(address, size):
+            return b"\xff" * size
+        return bytes(self._memory[address : address + size])
+
+    def has(self, address: int, size: int) -> bool:
+        """Is there memory, and the processor finds the same there as we do?"""
+        end = address + size
+        return end <= len(self._memory) and (end <= _LEGACY.start or _LEGACY.stop <= address)
 
     def write(self, address: int, data: bytes) -> None:
         """To physical memory."""

@@ -7,6 +7,7 @@ anything. The command line is theirs all the same, so that what is graded is wha
 
 from __future__ import annotations
 
+import fcntl
 import mmap
 import os
 import shutil
@@ -31,6 +32,7 @@ _SIGNALLED, _KILLED = 128, 137  # exit statuses from 129 on: of a signal; of SIG
 _LOG, _COUNTS, _SERIAL, _STDERR = "qemu.log", "count.txt", "serial", "qemu.stderr"
 _BLOCKS = 50_000  # that QEMU may translate; a run translates four thousand
 _WATCHED_BLOCKS = 500  # more for each exit, for at each breakpoint it begins anew
+_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 _NOWHERE = "0xfffffffffffffff0+1"  # an address at which no code is
 
 
@@ -98,8 +100,10 @@ class _Window:
 
     def __init__(self, start: Start) -> None:
         self.ours, self.theirs = socket.socketpair()
-        self.file = os.memfd_create("memory")
+        self.file = os.memfd_create("memory", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.ftruncate(self.file, start.mem * contain.MIB)
+        # Were it made shorter, by whoever has got hold of QEMU, our looking there would be SIGBUS.
+        fcntl.fcntl(self.file, fcntl.F_ADD_SEALS, _SEALS)
         self.memory = mmap.mmap(self.file, start.mem * contain.MIB)
 
     @property
@@ -202,7 +206,7 @@ def _run(
     finally:
         window.close_theirs()
         follower.join()
-    window.close()
+        window.close()
     if watch.trouble:
         raise CasitaError(f"the machine could not be watched: {watch.trouble!r}")
     return ended

@@ -110,6 +110,9 @@ class Maps(Check):
         if vmcb.address in self._seen:
             return ""
         self._seen.add(vmcb.address)
+        for name, size in (("iopm", self._IO_BYTES), ("msrpm", self._MSR_BYTES)):
+            if not entry.stub.has(vmcb[name] & ~0xFFF, size):
+                return f"the permission map {name} is at {vmcb[name]:#x}: there is no memory."
         ports = entry.stub.read(vmcb["iopm"] & ~0xFFF, self._IO_BYTES)
         if (at := next((i for i, byte in enumerate(ports[:-1]) if byte != 0xFF), -1)) >= 0:
             return f"the permission map lets one of the ports {8 * at:#x} to {8 * at + 7:#x} through."

@@ -30,9 +30,12 @@ _PAGE, _LARGE = 12, 21  # bits
 _CR0_PG, _CR4_PAE, _EFER_LMA = 1 << 31, 1 << 5, 1 << 10
 _FLUSH_ALL, _FLUSH_THIS, _FLUSH_LOCAL = 1, 3, 7
 _TABLE = struct.Struct("<512Q")
+# Tables may lead back to themselves, and every VMRUN may have another ASID: what we do has an end.
+_MOST_TABLES = 1024  # at a VMRUN
+_MOST_KNOWN = 1 << 19  # translations, of all ASIDs
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Leaf:
     """Where a page is, and what may be done with it."""
 
@@ -61,7 +64,17 @@ class _Map:
 
     small: dict[int, Leaf] = field(default_factory=dict)  # by page number
     large: dict[int, Leaf] = field(default_factory=dict)  # by number of 2 MiB
-    odd: str = ""  # an entry that says what it should not
+    odd: str = ""  # an entry that says what it should not: the first; behind it nothing was read
+    tables: int = 0  # that were read
+
+    def __len__(self) -> int:
+        return len(self.small) + len(self.large)
+
+    def count_table(self) -> None:
+        """One more. Too many are odd."""
+        self.tables += 1
+        if self.tables > _MOST_TABLES:
+            self.odd = f"its page tables are more than {_MOST_TABLES}, or lead back to themselves."
 
     def at(self, page: int) -> Leaf | None:
         """The translation of 4 KiB."""
@@ -91,18 +104,21 @@ class Translations(Check):
             self._known.pop(asid, None)
         now = _read(entry)
         before = self._known.setdefault(asid, _Map())
-        wrong = now.odd or _stale(before, now)
+        if now.odd:
+            return now.odd
+        if stale := _stale(before, now):
+            return f"{stale} ASID {asid} as before, TLB_CONTROL 0: nothing makes the processor forget it."
         before.small.update(now.small)
         before.large.update(now.large)
-        if wrong and not now.odd:
-            wrong += f" ASID {asid} as before, TLB_CONTROL 0: nothing makes the processor forget it."
-        return wrong
+        if sum(map(len, self._known.values())) > _MOST_KNOWN:
+            return f"the processor may know more than {_MOST_KNOWN} translations: too many to look at."
+        return ""
 
 
 def _stale(before: _Map, now: _Map) -> str:
     """A translation that may be remembered, and is no longer true."""
     for page, leaf in before.small.items():
-        found = now.small.get(page) or now.at(page)
+        found = now.at(page)
         if found is None or not found.grants(leaf):
             return _told(page << _PAGE, leaf, found)
     for number, leaf in before.large.items():
@@ -125,8 +141,10 @@ def _read(entry: Entry) -> _Map:
     vmcb, found = entry.vmcb, _Map()
     root, levels = _root(vmcb)
     if levels == 3:
+        if not entry.stub.has(root & ~31, 32):
+            found.odd = f"CR3 is {root:#x}: there is no memory."
         for index, pointer in enumerate(struct.unpack("<4Q", entry.stub.read(root & ~31, 32))):
-            if pointer & _P:
+            if pointer & _P and not found.odd:
                 _walk(entry, pointer & _ADDRESS, 2, index << 30, _W | _U, found)
     elif levels:
         _walk(entry, root & _ADDRESS, levels, 0, _W | _U, found)
@@ -145,12 +163,17 @@ def _root(vmcb: Vmcb) -> tuple[int, int]:
 
 
 def _walk(entry: Entry, table: int, level: int, base: int, rights: int, found: _Map) -> None:
+    found.count_table()
+    if not entry.stub.has(table, _TABLE.size):
+        found.odd = f"the table for the addresses from {base:#x} on is at {table:#x}: there is no memory."
     for index, value in enumerate(_TABLE.unpack(entry.stub.read(table, _TABLE.size))):
+        if found.odd:
+            return
         if not value & _P:
             continue
         address = base | index << _PAGE + 9 * (level - 1)
         here = rights & value & (_W | _U) | (rights | value) & _NX
-        if level == 1 or value & _PS:
+        if level == 1 or value & _PS and level < 4:
             _add(level, address, value, here, found)
         else:
             _walk(entry, value & _ADDRESS, level - 1, address, here, found)
@@ -170,5 +193,7 @@ def _add(level: int, address: int, value: int, rights: int, found: _Map) -> None
         if frame & (1 << _LARGE) - 1 & ~0x1000:
             found.odd = f"the entry of the 2 MiB at {address:#x} is {value:#x}: not aligned."
     else:
+        found.count_table()  # as much work as one
+        frame &= -1 << _LARGE + 9
         for part in range(512):
             found.large[(address >> _LARGE) + part] = Leaf(frame + (part << _LARGE), rights)

@@ -29,8 +29,11 @@ from common import CasitaError
 from .gdbstub import Ended, Registers, Stub
 from .vmcb import Vmcb
 
+_PAGE = 0x1000
 _VMRUN = b"\x0f\x01\xd8"
+_ELF32 = b"\x7fELF\x01"
 _PT_LOAD = 1
+_MOST_PLACES = 64  # as count.c
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ class Watch:
 
     def follow(self, line: socket.socket, memory: memoryview) -> None:
         """From the machine's start to its end."""
-        with line:
+        with line, memory:
             try:
                 self._follow(Stub(line, memory))
             except Ended:
@@ -88,6 +91,10 @@ class Watch:
             self.result = Watched(self._entries)
 
     def _follow(self, stub: Stub) -> None:
+        if len(self._places) > _MOST_PLACES:
+            self.result = Watched(0, f"the bytes of a VMRUN are in {len(self._places)} places of the image.")
+            stub.let_go()
+            return
         self._stop_at_vmruns(stub, True)
         while True:
             host = self._next_vmrun(stub)
@@ -121,7 +128,10 @@ class Watch:
             (stub.stop_at if stop else stub.pass_by)(place)
 
     def _is_wrong(self, entry: Entry) -> bool:
-        complaint = next(filter(None, (check.entering(entry) for check in self._checks)), "")
+        if entry.stub.has(entry.vmcb.address, _PAGE):
+            complaint = next(filter(None, (check.entering(entry) for check in self._checks)), "")
+        else:
+            complaint = f"RAX, the address of the VMCB, is {entry.vmcb.address:#x}: there is no memory."
         if complaint:
             self.result = Watched(self._entries, complaint, entry.number)
         return bool(complaint)
@@ -129,6 +139,8 @@ class Watch:
 
 def vmruns(image: bytes) -> list[int]:
     """Where VMRUN, or something with its bytes, stands in an image (ELF, 32 bits)."""
+    if not image.startswith(_ELF32):
+        raise CasitaError("the image is no ELF file of 32 bits")
     try:
         offset, count = struct.unpack_from("<I", image, 28)[0], struct.unpack_from("<H", image, 44)[0]
         found = []
@@ -138,5 +150,5 @@ def vmruns(image: bytes) -> list[int]:
                 part = image[at : at + size]
                 found += [address + match.start() for match in re.finditer(re.escape(_VMRUN), part)]
     except struct.error:
-        raise CasitaError("the image is no ELF file of 32 bits") from None
+        raise CasitaError("the image is an ELF file that has been cut off") from None
     return sorted(set(found))
