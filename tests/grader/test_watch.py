@@ -159,8 +159,9 @@ class Notes(watch.Check):
 class Follow(unittest.TestCase):
     """watch.py, along a made-up run."""
 
-    RUN = [(1, {}), (VMRUN, {"rax": 0x5000}), (GUEST, {"cr3": 0}), (VMRUN + 3, {}), (2, {}),
-           (VMRUN, {"rax": 0x7000}), (VMRUN, {"cr3": 0x222000, "rax": 1}), (VMRUN + 3, {}),
+    OTHERS = (VMRUN, {"cr3": 0x222000, "rax": 1})  # by other tables, other code
+    RUN = [(1, {}), (VMRUN, {"rax": 0x5000}), (GUEST, {"cr3": 0}), (VMRUN + 3, {}), OTHERS, (2, {}),
+           (VMRUN, {"rax": 0x7000}), OTHERS, (VMRUN + 3, {}),
            (VMRUN, {"rax": 0x5000}), (VMRUN + 3, {}), (3, {})]  # fmt: skip
 
     def follow(self, run: Sequence[tuple[int, Any]], *notes: Notes, image: bytes = b"", **more: Any) -> watch.Watch:
