@@ -71,7 +71,7 @@ class Fresh(Check):
 
 
 class Host(Check):
-    """The host's own registers, and those that VMLOAD brings back after the exit before."""
+    """The host's own control registers. (FS, GS and the like are the guest's by then: VMLOAD comes first.)"""
 
     _EFER = {"SVME": 12, "LMA": 10, "LME": 8}
     _SAME = ("cr0", "cr4", "efer")

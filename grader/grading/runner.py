@@ -49,6 +49,9 @@ class Prepared:
 
 def prepare(lab: Lab, tests: Sequence[Test], seed: int, directory: Path) -> Prepared:
     """Make the guests that these tests need, and find out what they do bare."""
+    for test in tests:
+        if checks(test.options) and test.engine != "qemu":
+            raise CasitaError(f"test {test.name}: its VMRUNs can be watched in QEMU only")
     directory.mkdir(parents=True, exist_ok=True)
     plugin = directory / "count.so"
     options = ["-O2", "-shared", "-fPIC", "-Wall", "-Wextra"]

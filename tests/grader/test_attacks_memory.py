@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Attacks on labs 3 and 4. None gains a point; without the evidence that shows it, each would."""
+"""Attacks on labs 1, 3 and 4. None gains a point; without the evidence that shows it, each would."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SEED = 20_261_123
 
 
 class Memory(unittest.TestCase):
-    """Attacks on labs 3 and 4."""
+    """Attacks on labs 1, 3 and 4."""
 
     def grade(self, trick: Trick, check: bool) -> TestResult:
         """The test that it tries to pass; with or without the check that shows it."""

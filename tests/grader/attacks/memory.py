@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Labs 3 and 4: the references, changed so that less is done than the lab asks, or something else.
+"""Labs 1, 3 and 4: the references, changed so that less is done than the lab asks, or something else.
 
 Each says which evidence shows it. Without that evidence it would pass, and that is tried as well: so
 each is a proof that its check is needed.
@@ -134,6 +134,11 @@ static u64 ones(int level)
 _REMAP, _CREATED = "static int nested_remap(", "\t\tif (err)\n\t\t\treturn err;\n\t}\n\treturn 0;\n"
 _VM_CREATE = "static int nested_vm_create("
 _WHOSE = "\tif (!vm_ptr(vm, gpa, 1))\n\t\treturn -ENOENT;\n"
+_WATCHED = ("grading.judge._watched_problem",)
+# A table that leads to itself everywhere: 512^3 of them for who follows them all.
+_TO_ITSELF = ("\treturn 0;\n", "\tu64 *ring = new_table();\n\tfor (unsigned i = 0; ring && i < PT_ENTRIES; i++)\n"
+              "\t\troot[511] = ring[i] = ptr_hpa(ring).a | LINK;\n\treturn 0;\n")
+_FREE = "for (unsigned i = 0; level > 1 && i < PT_ENTRIES; i++) {\n\t\tif ((table[i] & PTE_P) && !(table[i] & PTE_PS))"
 
 TRICKS = [
     Trick("nested-with-the-guests-tables", 3, "walk64", SHADOW,
@@ -186,4 +191,16 @@ TRICKS = [
     Trick("others-memory-nested", 4, "holes", NESTED,
           ((_WHOSE, "\tif (!vm_ptr(vm, gpa, 1)) {\n\t\t*entry_at(vm->paging_state, gpa, 1) = align_down(gpa.a, PAGE_SIZE)"
             " | LEAF;\n\t\treturn 0;\n\t}\n"),), "where it has no memory", (_ANSWERS,)),
+    # Who looks at each VMRUN is to be blind, or kept busy.
+    Trick("vmrun-in-disguise", 1, "control-block", "src/svm/switch.S",
+          (("\tvmrun\t%rax\n", "\t.byte\t0x66\n\tvmrun\t%rax\n"),), "0 of them where the image has one", _WATCHED),
+    Trick("bytes-like-vmrun", 1, "control-block", "src/svm/switch.S",
+          (("\tvmrun\t%rax\n", "\tvmrun\t%rax\n\t.pushsection .rodata\n\t.fill 100000, 3, 0xd8010f\n"
+            "\t.popsection\n"),), "are in 100001 places", _WATCHED),
+    Trick("tables-without-end", 4, "flush", NESTED,
+          ((_CREATED, _CREATED.replace(*_TO_ITSELF)), (_FREE, _FREE.replace("i < PT_ENTRIES", "i < 1"))),
+          "lead back to themselves", _WATCHED),
+    Trick("vmcb-that-allows-all", 1, "control-block", "src/svm/vcpu.c",
+          (("SVM_INTERCEPT_INTR | SVM_INTERCEPT_NMI | SVM_INTERCEPT_SMI |", "SVM_INTERCEPT_INTR |"),),
+          "NMI is not intercepted", _WATCHED),
 ]  # fmt: skip
