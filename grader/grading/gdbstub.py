@@ -16,6 +16,8 @@ import re
 import socket
 from dataclasses import dataclass
 
+from common import CasitaError
+
 _PACKET = re.compile(rb"\$([^#]*)#[0-9a-fA-F]{2}")
 _GPRS = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", *(f"r{n}" for n in range(8, 16)))
 # What "g" answers for x86-64, as far as it is of use here: offset and size.
@@ -54,6 +56,7 @@ class Stub:
         self._line = line
         self._memory = memory
         self._heard = b""
+        self._asked_for_names = False
 
     def _ask(self, packet: str) -> str:
         """Send a packet; what is answered."""
@@ -94,9 +97,12 @@ class Stub:
 
     def set(self, **values: int) -> None:
         """Change some registers."""
+        if not self._asked_for_names:  # QEMU refuses before
+            self._asked_for_names = bool(self._ask("qXfer:features:read:target.xml:0,ffb"))
         for name, value in values.items():
             at, size = _PLACES[name]
-            self._ask(f"P{_NUMBERS[name]:x}={value.to_bytes(size, 'little').hex()}")
+            if self._ask(f"P{_NUMBERS[name]:x}={value.to_bytes(size, 'little').hex()}") != "OK":
+                raise CasitaError(f"QEMU's stub does not set {name}")
 
     def restore(self, registers: Registers) -> None:
         """General registers, RIP and flags are as they were."""

@@ -26,7 +26,7 @@ from .watch import Check, Entry
 
 _PAGE, _LARGE, _MIB, _GIB = 0x1000, 0x200000, 1 << 20, 1 << 30
 _ENOMEM = -12
-_VM_BYTES = 0x4000  # of a struct vm, and more
+_VM_BYTES = 0x40000  # a struct vm is not as large
 _WRITE = 2
 # Members of struct paging_ops, eight bytes each.
 _VM_CREATE, _REMAP, _FAULT, _PROTECT = 3, 6, 7, 8
@@ -163,17 +163,20 @@ class Operations(Check):
     def _ask_create(self) -> str:
         """New tables for the memory map as it is, and with regions that are aligned in all ways."""
         stub = self._monitor.stub
-        kept = stub.read(self._vm, _VM_BYTES)
-        try:
-            return self._create(kept)
-        finally:
-            stub.write(self._vm, kept)
+        root = stub.read(self._vm, _VM_BYTES).find(self._root.to_bytes(8, "little"))
+        if root < 0:
+            return "the VM's paging_state is not the root of its nested tables."
+        kept = stub.read(self._vm, root + 8)  # the memory map among it
+        complaint = self._create(self._vm + root)
+        stub.write(self._vm, kept)
+        return complaint
 
-    def _create(self, kept: bytes) -> str:
+    def _create(self, place: int) -> str:
+        """`place`: where the VM has its root."""
         host = self._wanted[self._from].frame
         if complaint := self._hook(self._from + _LARGE, _LARGE):
             return complaint
-        regions = [(self._from + _LARGE - 0x1000, 0, 0)] * 0
+        regions = []
         for gpa, hpa, size in (
             (4 * _GIB, host + _PAGE, _LARGE + 2 * _PAGE),  # aligned for the guest only
             (4 * _GIB + 4 * _LARGE + _PAGE, host, _LARGE + _PAGE),  # for the host only
@@ -185,23 +188,14 @@ class Operations(Check):
             if got := self._monitor.call(add, self._vm, gpa, size, hpa):
                 return f"more RAM at {gpa:#x}: {got} was returned."
             regions.append((gpa, hpa, size))
-        mapped = self._monitor.stub.read(self._vm, _VM_BYTES)
         for fail in (2, 3, 4, 5):
             got = self._monitor.call(self._ops.vm_create, self._vm, fail=fail)
-            self._monitor.stub.write(self._vm, mapped)
             if got != _ENOMEM:
                 return f"vm_create without memory for table {fail} returned {got}, not {_ENOMEM}."
         if got := self._monitor.call(self._ops.vm_create, self._vm):
             return f"vm_create returned {got}, not 0."
-        root = self._new_root(mapped)
+        root = self._monitor.pointers(place, 1)[0]
         return self._regions_wrong(read_tables(self._monitor.stub, root, 4), regions)
-
-    def _new_root(self, before: bytes) -> int:
-        """What has changed in the VM."""
-        after = self._monitor.stub.read(self._vm, _VM_BYTES)
-        places = range(0, _VM_BYTES, 8)
-        changed = [after[at : at + 8] for at in places if after[at : at + 8] != before[at : at + 8]]
-        return int.from_bytes(changed[0], "little") if changed else 0
 
     def _regions_wrong(self, tables: Tables, regions: Sequence[tuple[int, int, int]]) -> str:
         """Is each region mapped, whole and no more, with large pages wherever they can be?"""

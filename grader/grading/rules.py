@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What must be so at each VMRUN whatever the guest does; a test's option `watch` names what it looks for.
 
-    intercepts    all that a guest must not do by itself is intercepted
-    fresh        at a VM's first VMRUN, registers that no loader sets are as after reset
-    host        the host goes on in the mode in which it was
-    maps        every port and MSR exits but for those that travel with the guest
-    events        what is injected is an event that there is
+    intercepts      all that a guest must not do by itself is intercepted
+    fresh           at a VM's first VMRUN, registers that no loader sets are as after reset
+    host            the host goes on in the mode in which it was
+    maps            every port and MSR exits but for those that were let through (maps.py)
+    events          what is injected is an event that there is
     translations    the processor knows nothing that is no longer so (translations.py)
+    operations      lab 4's functions, called (operations.py)
+    no-memory       lab 4's, without memory
 """
 
 from __future__ import annotations
@@ -14,6 +16,10 @@ from __future__ import annotations
 from typing import Any, Mapping
 
 from common import CasitaError
+from .gdbstub import Registers
+from .maps import Maps
+from .monitor import Monitor
+from .operations import NoMemory, Operations
 from .translations import Translations
 from .vmcb import EVENT_ERROR_VALID, EVENT_VALID, Segment
 from .watch import Check, Entry
@@ -71,14 +77,33 @@ class Fresh(Check):
 
 
 class Host(Check):
-    """The host's own control registers. (FS, GS and the like are the guest's by then: VMLOAD comes first.)"""
+    """The host's own registers: at each VMRUN, and those that VMLOAD brings back when an exit is dealt with."""
 
     _EFER = {"SVME": 12, "LMA": 10, "LME": 8}
     _SAME = ("cr0", "cr4", "efer")
+    _BASES = ("fs_base", "gs_base", "kernel_gs_base")
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         super().__init__(options)
         self._first: dict[str, int] = {}
+        self._bases: dict[str, int] = {}
+
+    def begin(self, monitor: Monitor) -> None:
+        create = monitor.address("vm_create")
+
+        def created(registers: Registers) -> str:
+            monitor.forget(create)
+            self._bases = {name: registers[name] for name in self._BASES}
+            return ""
+
+        monitor.stop_at(create, created)
+        monitor.stop_at(monitor.address("exit_dispatch"), self._back)
+
+    def _back(self, registers: Registers) -> str:
+        for name, base in self._bases.items():
+            if registers[name] != base:
+                return f"after an exit the host's {name} is {registers[name]:#x}; before it was {base:#x}."
+        return ""
 
     def entering(self, entry: Entry) -> str:
         missing = [name for name, bit in self._EFER.items() if not entry.host["efer"] >> bit & 1]
@@ -90,53 +115,6 @@ class Host(Check):
             if now[name] != first[name]:
                 return f"the host's {name.upper()} is {now[name]:#x}; it was {first[name]:#x} before."
         return ""
-
-
-class Maps(Check):
-    """The permission maps, whole, at a VM's first VMRUN. APM vol. 2 §15.10.1, §15.11."""
-
-    _IO_BYTES, _MSR_BYTES = 0x2001, 0x2000
-    _BANKS = {0x0000: 0, 0xC000: 0x800, 0xC001: 0x1000}
-    # STAR to SFMASK, the three bases, SYSENTER; TSC_AUX, which Casita exchanges itself
-    _PASSED = (*range(0xC0000081, 0xC0000085), *range(0xC0000100, 0xC0000104), *range(0x174, 0x177))
-    _USED = 0x1800  # bytes of the MSRs' map that have a meaning
-
-    def __init__(self, options: Mapping[str, Any]) -> None:
-        super().__init__(options)
-        self._seen: set[int] = set()
-
-    def entering(self, entry: Entry) -> str:
-        vmcb = entry.vmcb
-        if vmcb.address in self._seen:
-            return ""
-        self._seen.add(vmcb.address)
-        for name, size in (("iopm", self._IO_BYTES), ("msrpm", self._MSR_BYTES)):
-            if not entry.stub.has(vmcb[name] & ~0xFFF, size):
-                return f"the permission map {name} is at {vmcb[name]:#x}: there is no memory."
-        ports = entry.stub.read(vmcb["iopm"] & ~0xFFF, self._IO_BYTES)
-        if (at := next((i for i, byte in enumerate(ports[:-1]) if byte != 0xFF), -1)) >= 0:
-            return f"the permission map lets one of the ports {8 * at:#x} to {8 * at + 7:#x} through."
-        if ports[-1] & 7 != 7:
-            return "the permission map lets a wide access at port 0xffff through."
-        found = entry.stub.read(vmcb["msrpm"] & ~0xFFF, self._MSR_BYTES)
-        return self._wrong_msr(found)
-
-    def _wrong_msr(self, found: bytes) -> str:
-        for at in range(self._USED):
-            if found[at] == 0xFF and not any(m >> 2 == self._msr(at) >> 2 for m in self._PASSED):
-                continue
-            for msr in range(self._msr(at), self._msr(at) + 4):
-                bits, wanted = found[at] >> 2 * (msr & 3) & 3, 0 if msr in self._PASSED else 3
-                if bits != wanted and msr != 0xC0000103:
-                    what = "reading" if (bits ^ wanted) & 1 else "writing"
-                    how = "makes no exit" if wanted else "makes an exit"
-                    return f"{what} MSR {msr:#x} {how}: its two bits in the permission map are {bits:#b}."
-        return ""
-
-    def _msr(self, at: int) -> int:
-        """The first MSR of a byte of the map."""
-        bank = max((offset, number) for number, offset in self._BANKS.items() if offset <= at)
-        return bank[1] << 16 | (at - bank[0]) * 4
 
 
 class Events(Check):
@@ -175,6 +153,8 @@ CHECKS: dict[str, type[Check]] = {
     "maps": Maps,
     "events": Events,
     "translations": Translations,
+    "operations": Operations,
+    "no-memory": NoMemory,
 }
 
 

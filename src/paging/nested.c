@@ -220,7 +220,9 @@ static int nested_protect(struct vm *vm, gpa_t start, u64 size, bool read_only)
 	for (; gpa.a < end.a; gpa = GPA(align_down(gpa.a, step) + step)) {
 		u64 *entry = find_leaf(vm->paging_state, gpa, &step);
 
-		if (entry && (*entry & PTE_PS) && size < step) { /* one page of a large one */
+		bool part = !is_aligned(gpa.a, step) || end.a - gpa.a < step;
+
+		if (entry && (*entry & PTE_PS) && part) {
 			entry = entry_at(vm->paging_state, gpa, 1);
 			step = PAGE_SIZE;
 			if (!entry)

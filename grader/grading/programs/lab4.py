@@ -10,7 +10,7 @@ from typing import Any, Mapping
 from . import lab3
 from .asm import Guest, Program
 from .lab3_world import LARGE, LARGE_END, PAGE, P, W, World
-from .lab4_watched import dirty, give_back
+from .lab4_watched import dirty, give_back, no_memory
 
 
 def sweep(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
@@ -93,4 +93,4 @@ def dirty_names(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
 
 
 PROGRAMS: dict[str, Program] = {**lab3.PROGRAMS, "sweep": sweep, "dirty-names": dirty_names,
-                                "dirty": dirty, "give-back": give_back}
+                                "dirty": dirty, "give-back": give_back, "no-memory": no_memory}

@@ -10,7 +10,8 @@ from __future__ import annotations
 import random
 from typing import Any, Mapping, Sequence
 
-from .asm import ADDRESS, HOLE, Guest
+from ..evidence import EXIT_NPF
+from .asm import ADDRESS, HOLE, STOPPED, Guest
 from .lab3_world import LARGE, LARGE_END, PAGE, World
 
 CALL_LOG, CALL_DIRTY, CALL_GIVE_BACK = 4, 5, 6
@@ -184,3 +185,21 @@ def give_back(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
             holes = _may_fault(world, hole + offset, base)
         guests.append(world.finish(end=HOLE, bare=False, touches=(), holes=holes, sure_nibbles=before))
     return guests
+
+
+def no_memory(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
+    """A guest begins its log, and its next write stops it; then another runs.
+
+    Where the first nested fault is, is the processor's choice: it may be the guest's own page tables, when
+    an accessed bit is set for the next instruction. So nothing behind the hypercall is expected.
+    """
+    kind = options.get("kind", "64")
+    world, base, offset = _begin(rng, kind, options)
+    at = base + rng.randrange(PAGES) * PAGE + offset
+    _sum(world, base, offset, range(PAGES), "all pages")
+    call(world, CALL_LOG, 1)
+    world.asm.text(f"\tmovl ${rng.getrandbits(32):#x}, {at:#x}")
+    end = world.finish(end=STOPPED, last_code=EXIT_NPF, bare=False, touches=(), holes=None)
+    other, base, offset = _begin(rng, kind, options)
+    _sum(other, base, offset, range(PAGES), "all pages of the other VM")
+    return [end, other.finish(bare=False, touches=())]
