@@ -552,7 +552,7 @@ class Rules(unittest.TestCase):
         for byte, bit in changed:
             found[byte] ^= 1 << bit
         self.machine.stub.write(Machine.MSRPM, found)
-        self.machine.set(iopm=Machine.IOPM, msrpm=Machine.MSRPM | 0x123)  # the low bits are ignored
+        self.machine.set(iopm=Machine.IOPM | 0x456, msrpm=Machine.MSRPM | 0x123)  # the low bits are ignored
         return self.enter("maps")
 
     def test_msr_map(self) -> None:
@@ -654,7 +654,7 @@ class Window(unittest.TestCase):
         def babbles(*_: Any, handles: tuple[int, int], **__: Any) -> Any:
             os.write(handles[0], b"+$OK#9a+$T05#b9+$zz#00")
             asked = b""
-            while b"$g" not in asked:
+            while b"$g#67+" not in asked:
                 asked += os.read(handles[0], 99)
 
         for run, said in ((cannot, "cannot start it"), (babbles, "could not be watched: ValueError")):
