@@ -29,6 +29,8 @@ _PLACES = {
 _LEGACY = range(0xA0000, 0x100000)  # where the processor finds the display's memory and the firmware
 _MOST = 1 << 20  # bytes that may be under way; an answer has a thousand
 
+_NUMBERS = {name: number for number, name in enumerate((*_GPRS, "rip", "eflags"))}  # GDB's
+
 
 class Ended(Exception):
     """The machine has come to its end, and QEMU with it."""
@@ -43,14 +45,6 @@ class Registers:
     def __getitem__(self, name: str) -> int:
         at, size = _PLACES[name]
         return int.from_bytes(self.raw[at : at + size], "little")
-
-    def having(self, **values: int) -> "Registers":
-        """The same, but for these."""
-        raw = bytearray(self.raw)
-        for name, value in values.items():
-            at, size = _PLACES[name]
-            raw[at : at + size] = value.to_bytes(size, "little")
-        return Registers(bytes(raw))
 
 
 class Stub:
@@ -98,9 +92,15 @@ class Stub:
         """All of them."""
         return Registers(bytes.fromhex(self._ask("g")))
 
-    def set_registers(self, registers: Registers) -> None:
-        """Change them."""
-        self._ask("G" + registers.raw.hex())
+    def set(self, **values: int) -> None:
+        """Change some registers."""
+        for name, value in values.items():
+            at, size = _PLACES[name]
+            self._ask(f"P{_NUMBERS[name]:x}={value.to_bytes(size, 'little').hex()}")
+
+    def restore(self, registers: Registers) -> None:
+        """General registers, RIP and flags are as they were."""
+        self.set(**{name: registers[name] for name in _NUMBERS})
 
     def stop_at(self, address: int) -> None:
         """From now on the processor stops in front of the instruction there."""

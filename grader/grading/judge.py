@@ -83,6 +83,8 @@ def _first_problem(test: Test, subjects: Sequence[Subject], seen: Seen) -> _Prob
         engine = "QEMU" if seen.ticks is None else "Bochs"
         died = f"{engine} itself died (signal {(seen.code or 0) - 128}) of what happened in it."
         return _Problem(died, exits)
+    if seen.watched and seen.watched.meddled:
+        return _watched_problem(seen)
     if not seen.trace.runs:
         return _Problem("No guest was entered: there was no VMRUN." + _how_it_ended(seen), [])
     for subject, own in zip(subjects, _shares(subjects, seen.trace)):

@@ -201,7 +201,8 @@ def run_test(test: Test, image: Path, prepared: Prepared, directory: Path) -> Te
     if test.engine == "bochs":
         seen = bochs.run(start, directory, _BOCHS_SECONDS)
     elif wanted := checks(test.options):
-        seen = run(start, directory, _WATCHED_SECONDS, Watch(image, wanted))
+        watch = Watch(image, wanted, image.parent / "build" / "casita.elf64")
+        seen = run(start, directory, _WATCHED_SECONDS, watch)
     else:
         seen = run(start, directory, _SECONDS)
     found = judge(test, prepared.subjects[test.name], seen)

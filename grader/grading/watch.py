@@ -3,11 +3,13 @@
 
 An emulator forgives: QEMU forgets its TLB at every exit, raises no #MC, reads no attributes of LDTR. What
 a real processor would hold against a monitor is there to be read all the same, in the VMCB and in the page
-tables that it names, at the moment of the VMRUN. So the machine is stopped at each, by its debugger's stub
-(gdbstub.py), and again behind it, after the exit:
+tables that it names, at the moment of the VMRUN. So the machine is stopped at each, by its debugger's
+stub (gdbstub.py), and again where the exit ends, to put the breakpoint back:
 
-    VMRUN in the image ──stop──> entering(): the VMCB, the host's registers, memory
-    the next instruction ──stop──> left(): the VMCB after the exit
+    VMRUN in the image          Check.entering(): the VMCB, the host's registers, memory
+    the next instruction        on with it
+
+A check can also stop in functions of the monitor's, and call them (monitor.py).
 
 What is looked for is said by a test's option `watch`, a list of names in CHECKS. The first thing that is
 wrong is kept; the machine then runs on to its end, unwatched, so that its log is whole.
@@ -27,6 +29,8 @@ from typing import Any, Mapping, Sequence
 
 from common import CasitaError
 from .gdbstub import Ended, Registers, Stub
+from .monitor import Monitor, Unreturned
+from .symbols import NoSymbol
 from .vmcb import Vmcb
 
 _PAGE = 0x1000
@@ -52,6 +56,10 @@ class Check:
     def __init__(self, options: Mapping[str, Any]) -> None:
         """`options`: the test's."""
 
+    def begin(self, monitor: Monitor) -> None:
+        """Before the machine starts: stops in the monitor's functions may be asked for."""
+        del monitor
+
     def entering(self, entry: Entry) -> str:
         """What is wrong in front of a VMRUN; empty: nothing."""
         del entry
@@ -64,15 +72,18 @@ class Watched:
 
     entries: int  # at which the machine was stopped; all of them, if nothing was wrong
     complaint: str = ""  # the first thing that was wrong
-    at: int = 0  # and the number of the VMRUN
+    at: int = 0  # and the number of the VMRUN, or of the one before
+    meddled: bool = False  # a function was called for it: what came afterwards counts for nothing
 
 
 class Watch:
     """Watches one run. follow() is for a thread of its own; the result is there when it has ended."""
 
-    def __init__(self, image: Path, checks: Sequence[Check]) -> None:
+    def __init__(self, image: Path, checks: Sequence[Check], symbols: Path | None = None) -> None:
+        """`symbols`: the image with its symbols, for checks that ask for names."""
         self._places = vmruns(image.read_bytes())
         self._checks = checks
+        self._symbols = symbols or image
         self._host_cr3: int | None = None
         self._entries = 0
         self.result = Watched(0)
@@ -81,60 +92,73 @@ class Watch:
     def follow(self, line: socket.socket, memory: memoryview) -> None:
         """From the machine's start to its end."""
         with line, memory:
+            stub = Stub(line, memory)
             try:
-                self._follow(Stub(line, memory))
+                self._follow(stub)
             except Ended:
                 pass
+            except (NoSymbol, Unreturned) as error:
+                self._complain(str(error), meddled=True)
             except BaseException as error:  # pylint: disable=broad-except
                 self.trouble = error
-        if not self.result.complaint:
-            self.result = Watched(self._entries)
+            if not self.result.complaint:
+                self.result = Watched(self._entries)
+            stub.let_go()
+
+    def _complain(self, complaint: str, meddled: bool = False) -> None:
+        self.result = Watched(self._entries, complaint, self._entries, meddled)
 
     def _follow(self, stub: Stub) -> None:
+        """Until the end, or until something is wrong."""
         if len(self._places) > _MOST_PLACES:
-            self.result = Watched(0, f"the bytes of a VMRUN are in {len(self._places)} places of the image.")
-            stub.let_go()
+            self._complain(f"the bytes of a VMRUN are in {len(self._places)} places of the image.")
             return
+        monitor = Monitor(stub, self._symbols)
+        for check in self._checks:
+            check.begin(monitor)
         self._stop_at_vmruns(stub, True)
-        while True:
-            host = self._next_vmrun(stub)
-            self._entries += 1
-            entry = Entry(self._entries, Vmcb.read(stub, host["rax"]), host, stub)
-            self._stop_at_vmruns(stub, False)
-            if self._is_wrong(entry):
-                stub.let_go()
-                return
-            behind = host["rip"] + len(_VMRUN)
-            stub.stop_at(behind)
+        while not self.result.complaint:
             stub.go()
-            stub.pass_by(behind)
-            self._stop_at_vmruns(stub, True)
+            self._look(monitor, stub.registers())
+        self._stop_at_vmruns(stub, False)
+        for place in monitor.stops:
+            stub.pass_by(place)
 
-    def _next_vmrun(self, stub: Stub) -> Registers:
-        """Run up to one. A guest may have other code at such an address: it has other tables."""
-        while True:
-            stub.go()
-            host = stub.registers()
-            if self._host_cr3 is None:
-                self._host_cr3 = host["cr3"]
-            if host["cr3"] == self._host_cr3 and host["rip"] in self._places:
-                return host
-            self._stop_at_vmruns(stub, False)
-            stub.step()
-            self._stop_at_vmruns(stub, True)
+    def _look(self, monitor: Monitor, now: Registers) -> None:
+        """It has stopped, for a reason of ours or because a guest has other code at such an address."""
+        place = now["rip"]
+        if self._host_cr3 is None:
+            self._host_cr3 = now["cr3"]
+        if now["cr3"] != self._host_cr3:
+            monitor.step_over(place)
+        elif place in self._places:
+            self._entries += 1
+            self._enter(monitor.stub, now)
+        elif place in monitor.stops:
+            if complaint := monitor.stops[place](now):
+                self._complain(complaint, meddled=True)
+            elif place in monitor.stops:
+                monitor.step_over(place)
+
+    def _enter(self, stub: Stub, host: Registers) -> None:
+        """A VMRUN: look at everything, and let the guest run to its exit."""
+        entry = Entry(self._entries, Vmcb.read(stub, host["rax"]), host, stub)
+        if not stub.has(entry.vmcb.address, _PAGE):
+            self._complain(f"RAX, the address of the VMCB, is {entry.vmcb.address:#x}: there is no memory.")
+            return
+        if complaint := next(filter(None, (check.entering(entry) for check in self._checks)), ""):
+            self._complain(complaint)
+            return
+        behind = host["rip"] + len(_VMRUN)
+        self._stop_at_vmruns(stub, False)
+        stub.stop_at(behind)
+        stub.go()
+        stub.pass_by(behind)
+        self._stop_at_vmruns(stub, True)
 
     def _stop_at_vmruns(self, stub: Stub, stop: bool) -> None:
         for place in self._places:
             (stub.stop_at if stop else stub.pass_by)(place)
-
-    def _is_wrong(self, entry: Entry) -> bool:
-        if entry.stub.has(entry.vmcb.address, _PAGE):
-            complaint = next(filter(None, (check.entering(entry) for check in self._checks)), "")
-        else:
-            complaint = f"RAX, the address of the VMCB, is {entry.vmcb.address:#x}: there is no memory."
-        if complaint:
-            self.result = Watched(self._entries, complaint, entry.number)
-        return bool(complaint)
 
 
 def vmruns(image: bytes) -> list[int]:

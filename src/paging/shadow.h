@@ -96,7 +96,7 @@ struct shadow {
 	page_no free;
 	struct shadow_page *pages;
 	u64 *tables; /* of page POOL_BASE on, in a row */
-	u64 *seen; /* by entry_no: the guest's entry that ours, if filled, was made from */
+	u64 *seen;   /* by entry_no: the guest's entry that ours, if filled, was made from */
 	u64 frame_count;
 	struct frame *frames;
 	struct area *areas;

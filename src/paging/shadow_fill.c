@@ -142,8 +142,8 @@ static bool believable(const struct shadow *s, u64 entry)
 }
 
 /*
- * Above level 1: the same from the guest's entry alone, without a walk that has looked at it and marked it. What is
- * odd is left to a #PF and its walk: nothing is never wrong.
+ * Above level 1: the same from the guest's entry alone, without a walk that has looked at it and
+ * marked it. What is odd is left to a #PF and its walk: nothing is never wrong.
  */
 static struct want want_believed(const struct shadow *s, const struct shadow_page *p, unsigned slot,
 				 u64 entry)
@@ -448,7 +448,7 @@ void shadow_link_root(struct shadow *s, const struct walk_regs *regs)
 		if (narrow(s))
 			want = want_table(table, 2, i, RIGHTS_ALL);
 		else if (s->mode.tables == MODE_PAE && pointers &&
-			 (pointers[i] & PTE_P))
+			 (pointers[i] & (PTE_P | POINTER_ODD | s->odd)) == PTE_P)
 			want = want_table(table_of(s, pointers[i]), 2, 0, RIGHTS_ALL);
 		if (want.frame >= s->frame_count)
 			want.kind = WANT_NOTHING;

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Stops in the monitor's own functions, and calls them, as a debugger can.
+
+What a function of the lab must do for arguments that no guest of the lab brings about, or when there is no
+memory, is asked of the function itself, inside the machine. While the machine is stopped in host code, with
+interrupts off, its registers are set as a caller would, the return address is the place where it stands,
+and afterwards all registers are as they were.
+
+    monitor = Monitor(stub, symbols)
+    monitor.stop_at(monitor.address("vm_create"), handler)      handler(registers) says what is wrong
+    monitor.call(function, vm, 0x200000, 4096, fail=1)          RAX; the first page asked for is refused
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Callable, Sequence
+
+from . import symbols
+from .gdbstub import Ended, Registers, Stub
+
+Handler = Callable[[Registers], str]
+
+_ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")  # System V ABI for x86-64
+_BELOW = 0x400  # so much of the stack is left alone
+_ALLOCATE = "pages_alloc_zero"
+_WORD = 8
+
+
+class Unreturned(Exception):
+    """The machine ended inside a call."""
+
+
+class Monitor:
+    """The monitor in a stopped machine."""
+
+    def __init__(self, stub: Stub, image: Path) -> None:
+        self.stub = stub
+        self.stops: dict[int, Handler] = {}
+        self._image = image
+
+    def address(self, name: str) -> int:
+        """Of one of its functions or objects; raises NoSymbol."""
+        return symbols.address_of(self._image, name)
+
+    def pointers(self, place: int, count: int) -> Sequence[int]:
+        """A table of addresses. Casita's own memory is at the same virtual and physical addresses."""
+        raw = self.stub.read(place, count * _WORD)
+        return [int.from_bytes(raw[at : at + _WORD], "little") for at in range(0, len(raw), _WORD)]
+
+    def stop_at(self, address: int, handler: Handler) -> None:
+        """Stop there each time, until forget()."""
+        self.stops[address] = handler
+        self.stub.stop_at(address)
+
+    def forget(self, address: int) -> None:
+        """Stop there no more."""
+        self.stops.pop(address, None)
+        self.stub.pass_by(address)
+
+    def when_returned(self, entered: Registers, handler: Handler) -> None:
+        """At a function's first instruction: stop once where it returns to."""
+        behind = self.pointers(entered["rsp"], 1)[0]
+
+        def once(registers: Registers) -> str:
+            self.forget(behind)
+            return handler(registers)
+
+        self.stop_at(behind, once)
+
+    def call(self, function: int, *arguments: int, fail: int = 0) -> int:
+        """What a function returns, as a number of 32 bits with a sign; raises Unreturned.
+
+        `fail`: from its so manieth request on it gets no page; 0: it gets what it asks for.
+        """
+        before = self.stub.registers()
+        here, top = before["rip"], (before["rsp"] - _BELOW & ~15) - _WORD
+        self.stub.write(top, here.to_bytes(_WORD, "little"))
+        values = dict(zip(_ARGUMENTS, arguments))
+        self.stub.set(**{name: value % 2**64 for name, value in values.items()}, rsp=top, rip=function)
+        allocate = self.address(_ALLOCATE) if fail else 0
+        places = [here, *([allocate] if fail else [])]
+        for place in places:
+            self.stub.stop_at(place)
+        requests = 0
+        try:
+            while True:
+                self.stub.go()
+                now = self.stub.registers()
+                if now["rip"] == here and now["rsp"] == top + _WORD:
+                    break
+                requests += now["rip"] == allocate
+                if now["rip"] == allocate and requests >= fail:
+                    self.refuse(now)
+                else:
+                    self.step_over(now["rip"])
+        except Ended:
+            raise Unreturned from None
+        for place in places:
+            self.stub.pass_by(place)
+        for place in set(places) & set(self.stops):
+            self.stub.stop_at(place)
+        self.stub.restore(before)
+        return (now["rax"] + 2**31) % 2**32 - 2**31
+
+    def refuse(self, entered: Registers) -> None:
+        """At a function's first instruction: return NULL at once."""
+        behind = self.pointers(entered["rsp"], 1)[0]
+        self.stub.set(rax=0, rsp=entered["rsp"] + _WORD, rip=behind)
+
+    def step_over(self, address: int) -> None:
+        """Execute the one instruction at which it has stopped."""
+        self.stub.pass_by(address)
+        self.stub.step()
+        self.stub.stop_at(address)
