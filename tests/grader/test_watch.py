@@ -22,7 +22,7 @@ from unittest import mock
 from support import ROOT, make_test
 from test_judge import ALL, seen, subject
 from common import CasitaError, scratch_directory
-from grading import contain, judge, machine, one, report, rules, runner, sandbox, translations, trees
+from grading import contain, gdbstub, judge, machine, one, report, rules, runner, sandbox, translations, trees
 from grading import vmcb, watch
 from grading.gdbstub import Ended, Registers, Stub
 from grading.lab import choose, read_lab
@@ -37,7 +37,11 @@ _NOBODY = 2_000_000_999
 
 def registers(**values: int) -> Registers:
     """The host's, but for these."""
-    return Registers(bytes(600)).having(**{**HOST, **values})
+    raw = bytearray(600)
+    for name, value in {**HOST, **values}.items():
+        at, size = gdbstub._PLACES[name]  # pylint: disable=protected-access
+        raw[at : at + size] = value.to_bytes(size, "little")
+    return Registers(bytes(raw))
 
 
 def elf(*parts: tuple[int, bytes], kind: int = 1) -> bytes:
@@ -110,14 +114,16 @@ class Protocol(unittest.TestCase):
 
     def test_registers(self) -> None:
         raw = bytes(range(256))
-        stub, qemu = self.stub(b"+$" + raw.hex().encode() + b"#00", b"+$OK#9a")
+        stub, qemu = self.stub(b"+$" + raw.hex().encode() + b"#00", *[b"+$OK#9a"] * 21)
         found = stub.registers()
         self.assertEqual(found["rax"], 0x0706050403020100)
         self.assertEqual((found["rip"], found["eflags"]), (0x8786858483828180, 0x8B8A8988))
         self.assertEqual(found["efer"], int.from_bytes(raw[228:236], "little"))
-        stub.set_registers(found.having(rax=1, eflags=2))
-        wanted = b"\1" + bytes(7) + raw[8:136] + b"\2\0\0\0" + raw[140:]
-        self.assertEqual(qemu.heard, ["g", "G" + wanted.hex()])
+        stub.set(rax=1, rip=0x1234, eflags=2)
+        self.assertEqual(qemu.heard[1:], ["P0=0100000000000000", "P10=3412000000000000", "P11=02000000"])
+        stub.restore(found)
+        wanted = [f"P{n:x}={raw[8 * n : 8 * n + 8].hex()}" for n in range(17)] + [f"P11={raw[136:140].hex()}"]
+        self.assertEqual(qemu.heard[4:], wanted)
 
     def test_an_answer_in_pieces_and_two_at_once(self) -> None:
         stub, qemu = self.stub(b"+", b"")
@@ -624,6 +630,14 @@ class Judge(unittest.TestCase):
         for entries in (3, 5, 0):
             self.assertIn(f"4 VMRUNs were executed, {entries} of them", self.message(watch.Watched(entries)))
         self.assertIn("status 3", self.message(wrong, code=7))  # answers and end come first
+
+    def test_a_machine_that_was_meddled_with(self) -> None:
+        """Its answers are not asked for, and nothing is said of them."""
+        for watched, said in (
+            (watch.Watched(3, "it is wrong.", 3, meddled=True), "At VMRUN 3 of 4: it is wrong."),
+            (watch.Watched(0, "there is none.", meddled=True), "There is none."),
+        ):
+            self.assertEqual(self.message(watched, code=7), said)
 
 
 class Window(unittest.TestCase):
