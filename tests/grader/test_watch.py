@@ -407,7 +407,7 @@ class TranslationsCase(unittest.TestCase):
         self.put(self.l1, 2, 0)
         self.wrong("address 0x2000 was writable")
         self.check = translations.Translations({})
-        self.machine.set(cr0=0)
+        self.machine.set(cr0=0, cr3=MIB)
         self.fine()
 
     def test_pat_and_alignment(self) -> None:
