@@ -233,8 +233,10 @@ def _watched_problem(seen: Seen) -> _Problem | None:
         return None
     if watched.complaint:
         before = [run.exit for run in runs[: watched.at - 1] if run.exit is not None]
-        where = f"at VMRUN {watched.at} of {len(runs)}: " if watched.at else ""
-        return _Problem(f"The answers are right, but {where}{watched.complaint}", before)
+        said = f"at VMRUN {watched.at} of {len(runs)}: " if watched.at else ""
+        said += watched.complaint
+        said = said[0].upper() + said[1:] if watched.meddled else f"The answers are right, but {said}"
+        return _Problem(said, before)
     if watched.entries != len(runs):
         said = f"{len(runs)} VMRUNs were executed, {watched.entries} of them where the image has one."
         return _Problem(said, seen.trace.exits)

@@ -48,13 +48,12 @@ class Translations(Check):
         elif flush:
             self._known.pop(asid, None)
         now = read_tables(entry.stub, *_root(vmcb))
-        before = self._known.setdefault(asid, Tables())
+        before = self._known.get(asid, Tables())
         if now.odd:
             return now.odd
         if stale := _stale(before, now):
             return f"{stale} ASID {asid} as before, TLB_CONTROL 0: nothing makes the processor forget it."
-        before.small.update(now.small)
-        before.large.update(now.large)
+        self._known[asid] = now  # all that was known before is in it, or it would have been stale
         if sum(map(len, self._known.values())) > _MOST_KNOWN:
             return f"the processor may know more than {_MOST_KNOWN} translations: too many to look at."
         return ""

@@ -136,9 +136,9 @@ _VM_CREATE = "static int nested_vm_create("
 _WHOSE = "\tif (!vm_ptr(vm, gpa, 1))\n\t\treturn -ENOENT;\n"
 _WATCHED = ("grading.judge._watched_problem",)
 # A table that leads to itself everywhere: 512^3 of them for who follows them all.
-_TO_ITSELF = ("\treturn 0;\n", "\tu64 *ring = new_table();\n\tfor (unsigned i = 0; ring && i < PT_ENTRIES; i++)\n"
-              "\t\troot[511] = ring[i] = ptr_hpa(ring).a | LINK;\n\treturn 0;\n")
-_FREE = "for (unsigned i = 0; level > 1 && i < PT_ENTRIES; i++) {\n\t\tif ((table[i] & PTE_P) && !(table[i] & PTE_PS))"
+_TO_ITSELF = ("\treturn 0;\n", "\tu64 *ring = new_table();\n"
+              "\tfor (unsigned i = 0; ring && i < PT_ENTRIES; i++)\n\t\troot[511] = ring[i] = ptr_hpa(ring).a | LINK;\n\treturn 0;\n")
+_FREE = "for (unsigned i = 0; level > 1 && i < PT_ENTRIES; i++) {\n\t\tif ((table[i] & PTE_P)"
 
 TRICKS = [
     Trick("nested-with-the-guests-tables", 3, "walk64", SHADOW,
@@ -193,7 +193,8 @@ TRICKS = [
             " | LEAF;\n\t\treturn 0;\n\t}\n"),), "where it has no memory", (_ANSWERS,)),
     # Who looks at each VMRUN is to be blind, or kept busy.
     Trick("vmrun-in-disguise", 1, "control-block", "src/svm/switch.S",
-          (("\tvmrun\t%rax\n", "\t.byte\t0x66\n\tvmrun\t%rax\n"),), "0 of them where the image has one", _WATCHED),
+          (("\tvmrun\t%rax\n", "\t.byte\t0x66\n\tvmrun\t%rax\n"),),
+          "0 of them where the image has one", _WATCHED),
     Trick("bytes-like-vmrun", 1, "control-block", "src/svm/switch.S",
           (("\tvmrun\t%rax\n", "\tvmrun\t%rax\n\t.pushsection .rodata\n\t.fill 100000, 3, 0xd8010f\n"
             "\t.popsection\n"),), "are in 100001 places", _WATCHED),
