@@ -6,9 +6,11 @@ from __future__ import annotations
 import random
 from typing import Any, Callable, Mapping
 
+from grading.evidence import PORT_EXIT
 from grading.programs.asm import SECOND_ADDRESS, Asm, Guest, Program
 from grading.programs.lab1 import halt
 from grading.programs.lab2 import _order, _Steps
+from grading.programs.lab2_more import checksum, transfer
 
 _HALF = 0xFFFFFFFF
 _FLAGS = 0xCD5  # CF, PF, AF, ZF, SF, DF and OF (APM vol. 2 §3.1.6)
@@ -193,6 +195,16 @@ def _efer(asm: Asm, name: str, flip: int, vector: int, changes: int = 0) -> None
     asm.answer_saved()
 
 
+def _allowed(asm: Asm, name: str, set_: int, clear: int) -> None:
+    """MOV to CR0 of a value that it may have, and back."""
+    asm("mov %cr0, %ebx", "mov %ebx, %esi")
+    asm(f"or ${set_:#x}, %esi", f"and ${~clear & _HALF:#x}, %esi")
+    _expect(asm, name, "mov %esi, %cr0", _NONE)
+    asm("mov %cr0, %eax", "mov %ebx, %cr0", "xor %ebx, %eax")
+    asm.save(f"what changed in CR0 by {name}", "%eax", expected=set_ | clear)
+    asm.answer_saved()
+
+
 def _stack_pointer(asm: Asm, rng: random.Random) -> None:
     """ESP, which is not where the other general registers are, to and from control registers."""
     value = rng.getrandbits(32)
@@ -238,10 +250,11 @@ def _in_long_mode(rng: random.Random) -> Guest:
     """The way out of long mode is not through its middle; and all 64 bits of CR2."""
     asm = Asm(long=True, address=SECOND_ADDRESS)
     asm("lidt idtr")
-    bit, value = rng.randrange(32, 64), rng.getrandbits(64)
+    bit, value = rng.randrange(33, 64), rng.getrandbits(64)
     cases: list[Callable[[], None]] = [
         lambda: _control64(asm, "CR0 without PG in 64-bit code", f"and ${_PG - 1:#x}, %esi"),
         lambda: _control64(asm, f"CR0 with bit {bit}", "mov $1, %edi", f"shl ${bit}, %rdi", "or %rdi, %rsi"),
+        lambda: _control64(asm, "CR0 with bit 32", "mov $1, %edi", "shl $32, %rdi", "or %rdi, %rsi"),
         lambda: _efer64(asm, "EFER without LME in 64-bit code", _LME, _GP),
         lambda: _efer64(asm, "EFER without LMA in 64-bit code", _LMA, _NONE),
     ]
@@ -277,6 +290,8 @@ def forbidden(rng: random.Random, _options: Mapping[str, Any]) -> list[Guest]:
     cases: list[Callable[[], None]] = [
         lambda: _control(asm, "CR0 with PG and without PE", "cr0", _PG, _PE, _GP),
         lambda: _control(asm, "CR0 with NW and without CD", "cr0", _NW, _CD, _GP),
+        lambda: _allowed(asm, "CR0 with NW and CD", _NW | _CD, 0),
+        lambda: _allowed(asm, "CR0 without PE", 0, _PE),
         lambda: _control(asm, f"CR0 with reserved bit {reserved0}", "cr0", 1 << reserved0, 0, _NONE),
         lambda: _control(asm, f"CR4 with bit {reserved4}", "cr4", 1 << reserved4, 0, _GP),
         lambda: _efer(asm, f"EFER with bit {efer_low}", 1 << efer_low, _GP),
@@ -394,8 +409,71 @@ def string_ends(rng: random.Random, _options: Mapping[str, Any]) -> list[Guest]:
             _over_the_end(asm, rng, port, write)
     asm(f"mov ${_WINDOW:#x}, %eax", "mov %eax, %fs")
     _very_many(asm, rng, port)
+    # The first byte at the exit port ends the guest; what REP would write after it is not written.
+    asm(f"mov ${PORT_EXIT:#x}, %edx", "mov $last_bytes, %esi", "mov $4, %ecx")
+    _uncounted(asm, _string(1, write=True))
     asm.data("\t.balign 8", "window:", f"\t.fill {_LIMIT + 9}, 1, 0x33", "room:", f"\t.fill {_ROOM}, 1, 0x44")
-    return [asm.finish(bare=False, words=f"io={port:#x}:0x0")]
+    asm.data("last_bytes:", "\t.byte 0, 3, 2, 1")
+    return [asm.finish(ended=True, bare=False, words=f"io={port:#x}:0x0")]
+
+
+# ---- string I/O in 64-bit code -----------------------------------------------------------------------
+
+_BUFFER, _MARGIN = 256, 16
+_FS_BASE = 0xC0000100
+_VOID = (0x26, 0x2E, 0x36, 0x3E)  # overrides that 64-bit code does not have
+
+
+def _string64_case(asm: Asm, rng: random.Random, number: int, state: dict[str, Any]) -> None:
+    """One INS or OUTS. With an address size of 32 bits the upper halves do not count, and are cleared if written."""
+    write, size, down = rng.random() < 0.5, rng.choice((1, 2, 4)), rng.random() < 0.4
+    repeat, small, by_fs = rng.random() < 0.8, rng.random() < 0.5, write and rng.random() < 0.5
+    count = rng.randrange(1, (_BUFFER - 2 * _MARGIN) // 4) if repeat else 1
+    first = rng.randrange(_MARGIN, _BUFFER - _MARGIN - count * size + 1)
+    start = first + (count - 1) * size if down else first
+    junk = rng.getrandbits(32) << 32 if small else 0
+    counter = junk | (count if repeat else rng.getrandbits(32))
+    index = "rsi" if write else "rdi"
+    asm("std" if down else "cld", f"mov ${state['port']:#x}, %edx", f"movabs ${counter:#x}, %rcx")
+    asm(f"movabs ${junk | start:#x}, %{index}")
+    if not by_fs:
+        asm(f"add $buffer, %{index}")
+    prefixes = [0x67] * small + [0x66] * (size == 2) + [0xF3] * repeat + [0x64] * by_fs
+    prefixes += rng.sample(_VOID, rng.choice((0, 1, 2)))
+    rng.shuffle(prefixes)
+    prefixes += [0x48] if size == 4 and rng.random() < 0.5 else []
+    _uncounted(asm, bytes((*prefixes, (0x6E if write else 0x6C) + (size > 1))))
+    end = transfer(state, write, size, count, start, -size if down else size)
+    what = f"{'REP ' if repeat else ''}{'OUTS' if write else 'INS'}, {size * 8} bits"
+    what += f", {count} times" if repeat else ""
+    what += f", {'downwards' if down else 'upwards'}, {32 if small else 64}-bit addresses"
+    what = f"case {number}: {what}{', in FS' if by_fs else ''}"
+    if not by_fs:
+        asm(f"sub $buffer, %{index}")
+    asm.save(f"{index} after {what}", f"%{index}", expected=end)
+    asm.save(f"rcx after {what}", "%rcx", expected=0 if repeat else counter)
+    if write:
+        asm("in %dx, %eax")
+        asm.save(f"the port after {what}", "%rax", expected=state["value"])
+    else:
+        checksum(asm, f"memory after {what}", bytes(state["buffer"]))
+    state["value"] = rng.getrandbits(32)
+    asm(f"mov ${state['value']:#x}, %eax", "out %eax, %dx")
+    asm.answer_saved()
+
+
+def strings64(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
+    """As `strings`, in 64-bit code: two address sizes, REX, and the overrides that are none there."""
+    asm = Asm(long=True)
+    port, value = 0x5000 + 4 * rng.getrandbits(8), rng.getrandbits(32)
+    state = {"port": port, "value": value, "buffer": bytearray(rng.getrandbits(8) for _ in range(_BUFFER))}
+    asm(f"mov ${_FS_BASE:#x}, %ecx", "mov $buffer, %eax", "xor %edx, %edx", "wrmsr")
+    room = f"\t.fill {_BUFFER}, 1, 0"
+    data = ["\t.balign 8", room, "buffer:", "\t.byte " + ", ".join(map(str, state["buffer"])), room]
+    for number in range(1, options.get("cases", 16) + 1):
+        _string64_case(asm, rng, number, state)
+    asm.data(*data)
+    return [asm.finish(bare=False, words=f"io={port:#x}:{value:#x}")]
 
 
 # ---- subleaves ---------------------------------------------------------------------------------------
@@ -549,11 +627,25 @@ def _operands(asm: Asm, rng: random.Random, count: int) -> Asm:
     return asm
 
 
+def _register_operands(asm: Asm, rng: random.Random) -> None:
+    """SMSW to a register in 64-bit code: 66 makes it 16 bits, REX.W 64 whatever 66 says, and REX alone nothing."""
+    forms = [("smsw %r8w", "r8"), ("smsw %bx", "rbx"), ("smsw %r9d", "r9"), ("smsw %r10", "r10")]
+    forms.append((".byte 0x66, 0x49, 0x0f, 0x01, 0xe3", "r11"))
+    rng.shuffle(forms)
+    for code, register in forms:
+        asm.load(register, rng.getrandbits(64))
+        # bits 31 to 16 need not be those of a bare machine
+        asm(code, "movabs $0xffffffff0000ffff, %rax", f"and %rax, %{register}")
+        asm.save(f"{register} after {code.replace('.byte ', '')}", f"%{register}")
+    asm.answer_saved()
+
+
 def operands(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
     """SMSW to memory, in all forms that an operand can have: where it went, and where the next one began."""
     count = options.get("cases", 18)
     first = _operands(Asm(long=False), rng, count)
     second = _operands(Asm(long=True, address=SECOND_ADDRESS), rng, count)
+    _register_operands(second, rng)
     return [first.finish(words="trap=cr"), second.finish(words="trap=cr")]
 
 
