@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import random
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Mapping, Sequence
 
 from grading.evidence import PORT_EXIT
 from grading.programs.asm import SECOND_ADDRESS, Asm, Guest, Program
@@ -37,15 +37,15 @@ def _place(asm: Asm, label: str) -> str:
     return f"{label} - start + {asm.address:#x}"
 
 
-def _load_tables(asm: Asm, window: str = "start", limit: int = 0xFFFF) -> None:
-    """GDT with rings 0 and 3, a TSS, and a small data segment at `window`; IDT, whose handlers put vector,
+def _load_tables(asm: Asm, window: str = "start", limit: int = 0xFFFF, more: Sequence[str] = ()) -> None:
+    """GDT with rings 0 and 3, a TSS, a small data segment at `window`, and `more` descriptors; IDT, whose handlers put vector,
     error code and saved EIP into EAX, EDX and ECX and go on at EBP."""
     asm("lgdt gdtr", "lidt idtr", f"mov ${_TSS}, %eax", "ltr %ax", "mov $stack, %esp")
     data = ["\t.balign 8", "gdt:", "\t.quad 0, 0, 0x00cf9b000000ffff, 0x00cf93000000ffff"]
     data += ["\t.quad 0x00cffb000000ffff, 0x00cff3000000ffff"]
     data += _descriptor("gdt_tss", _place(asm, "tss"), 0x67, 0x089)
     data += _descriptor("gdt_window", _place(asm, window), limit, 0x493)
-    data += ["gdtr:", f"\t.word {_WINDOW + 7}", "\t.long gdt", "\t.balign 8"]
+    data += [*more, "gdtr:", f"\t.word {_WINDOW + 7 + 8 * len(more)}", "\t.long gdt", "\t.balign 8"]
     data += ["tss:", f"\t.long 0, stack, {_DATA:#x}", "\t.fill 90, 1, 0", "\t.word 0x68"]
     data += ["\t.fill 512, 1, 0", "user_stack:", "\t.fill 512, 1, 0", "stack:"]
     for vector in range(_VECTORS):
@@ -149,20 +149,43 @@ def _call_from_ring3(asm: Asm, name: str) -> None:
     asm.answer_saved()
 
 
+def _print(asm: Asm, word: str) -> None:
+    """A line, for people."""
+    for letter in word + "\n":
+        asm(f"mov ${ord(letter)}, %ebx", f"mov ${_PRINT}, %eax", "vmmcall")
+
+
+def _call_from_compatibility(asm: Asm, rng: random.Random) -> None:
+    """From 32-bit code in long mode: the upper half of RAX is not a part of the number. Destroys RAX."""
+    asm("lgdt gdtr")
+    asm.load("rax", (1 + rng.getrandbits(31)) << 32 | _VERSION)
+    asm("ljmp *to_32")
+    asm.text("\t.code32", "in_32:")
+    asm("vmmcall", "ljmp $0x10, $in_64")
+    asm.text("\t.code64", "in_64:")
+    asm.save("RAX after VMMCALL 0 from 32-bit code, with a number in its upper half", "%rax", expected=1)
+    asm.answer_saved()
+    asm.data("\t.balign 8", "gdt:", "\t.quad 0, 0x00cf9b000000ffff, 0x00af9b000000ffff")
+    asm.data("to_32:", "\t.long in_32", "\t.word 8", "gdtr:", "\t.word 23", "\t.quad gdt")
+
+
 def hypercalls(rng: random.Random, _options: Mapping[str, Any]) -> list[Guest]:
     """VMMCALL: results, unknown numbers, prefixes, all registers; two VMs, in 32-bit and in 64-bit code.
 
-    And by ring 3 of the first VM, to which it is #UD.
+    And by ring 3 of the first VM, to which it is #UD; and from 32-bit code of the second.
     """
     first, second = Asm(long=False), Asm(long=True, address=SECOND_ADDRESS)
     _load_tables(first)
     _calls(first, rng)
     _call_from_ring3(first, "VMMCALL 0 by ring 3")
     _calls(first, rng)
+    word = "".join(rng.choice("bdfgklmnprstvz") + rng.choice("aeiou") for _ in range(4))
+    _print(first, word)
     second("mov $stack, %rsp")
     _calls(second, rng)
+    _call_from_compatibility(second, rng)
     second.data("\t.balign 8", "\t.fill 512, 1, 0", "stack:")
-    return [first.finish(bare=False), second.finish(bare=False)]
+    return [first.finish(bare=False, says=(word,)), second.finish(bare=False)]
 
 
 # ---- forbidden values --------------------------------------------------------------------------------
@@ -679,7 +702,118 @@ def resume(rng: random.Random, _options: Mapping[str, Any]) -> list[Guest]:
     return [asm.finish(bare=False, words=f"trap=cr msr={msr:#x}:0x0 io={port:#x}:0x0")]
 
 
+# ---- HLT, stepped over -------------------------------------------------------------------------------
+
+
+def halt_stepped(rng: random.Random, _options: Mapping[str, Any]) -> list[Guest]:
+    """HLT with TF set: the #DB behind it wakes the processor. Seeded registers come through it."""
+    asm = Asm(long=False)
+    _load_tables(asm)
+    handler = _place(asm, "debug")
+    asm(f"movl $({_CODE:#x} << 16 | (({handler}) & 0xffff)), idt + 8")
+    asm(f"movl $(({handler}) & 0xffff0000 | 0x8e00), idt + 12")
+    value = rng.getrandbits(32)
+    asm(f"mov ${value:#x}, %ebx", "xor %esi, %esi", "xor %edi, %edi")
+    asm("pushl $0x102", "popf", "hlt")
+    asm.text("behind:")
+    asm("add $1, %ebx", "sub $behind, %edi")
+    asm.count += 4  # the handler
+    asm.save("how often #DB came", "%esi", expected=1)
+    asm.save("the saved EIP's distance from the instruction behind HLT", "%edi", expected=0)
+    asm.save("EBX, one more than before", "%ebx", expected=value + 1 & _HALF)
+    asm.answer_saved()
+    asm.data("debug:", "\tinc %esi", "\tmov (%esp), %edi", "\tandl $~0x100, 8(%esp)", "\tiret")
+    return [asm.finish(bare=False)]
+
+
+# ---- what is told at VMRUN ---------------------------------------------------------------------------
+
+_WP, _PGE, _PAE, _NXE = 1 << 16, 1 << 7, 1 << 5, 1 << 11
+_LONG_CODE = 0x40  # a code segment with L and D set, which is one of 32 bits in legacy mode
+
+
+def _write(asm: Asm, register: str, set_: int = 0, clear: int = 0) -> None:
+    """Change bits of a control register. Destroys EAX."""
+    asm(f"mov %{register}, %eax", f"or ${set_:#x}, %eax", f"and ${~clear & _HALF:#x}, %eax")
+    asm(f"mov %eax, %{register}")
+
+
+def _set_efer(asm: Asm, value: int) -> None:
+    asm(f"mov ${_EFER:#x}, %ecx", f"mov ${value:#x}, %eax", "xor %edx, %edx", "wrmsr")
+
+
+def _answer_efer(asm: Asm, when: str, value: int) -> None:
+    asm(f"mov ${_EFER:#x}, %ecx", "rdmsr")
+    asm.answer(f"EFER's lower 12 bits, {when}", "%eax", 3, value)
+
+
+def _refused(asm: Asm, name: str, instruction: str) -> None:
+    """It is #GP."""
+    _expect(asm, name, instruction, _GP)
+    asm.answer_saved()
+
+
+def _entries_faults(asm: Asm, rng: random.Random) -> None:
+    """Exceptions with and without an error code, and instructions in the shadow of MOV SS."""
+    asm(f"mov ${0x40000000 + rng.getrandbits(24):#x}, %ecx")
+    _refused(asm, "RDMSR of what is not there", "rdmsr")
+    _expect(asm, "INVLPGA", bytes((0x0F, 0x01, 0xDF)), _UD)
+    asm.answer_saved()
+    for code in ("cpuid", "wbinvd"):
+        asm(f"mov ${_DATA:#x}, %eax", "mov %eax, %ss", code)
+
+
+def _entries_modes(asm: Asm, legacy: bool) -> None:
+    """Paging on and off: with LME, long mode and its LMA; without, neither."""
+    efer = _NXE if legacy else _NXE | _LME
+    kind = "legacy" if legacy else "long mode's"
+    _write(asm, "cr4", set_=_PAE)
+    asm(f"mov ${'pointers' if legacy else 'level4'}, %eax", "mov %eax, %cr3")
+    _set_efer(asm, efer)
+    _write(asm, "cr0", set_=_WP)  # no PG, so no long mode yet
+    _answer_efer(asm, f"before {kind} paging", efer)
+    _write(asm, "cr0", set_=_PG)
+    active = efer if legacy else efer | _LMA
+    _answer_efer(asm, f"with {kind} paging", active)
+    _set_efer(asm, active & ~_NXE)
+    _set_efer(asm, active)
+    asm("mov %cr3, %eax", "mov %eax, %cr3")
+    _write(asm, "cr0", clear=_WP)
+    _write(asm, "cr0", clear=_PG)
+    _answer_efer(asm, f"after {kind} paging", efer)
+
+
+def entries(rng: random.Random, _options: Mapping[str, Any]) -> list[Guest]:
+    """Exceptions, shadows, and the ways between modes, for somebody who looks at each VMRUN."""
+    asm = Asm(long=False)
+    _load_tables(asm, more=("\t.quad 0x00ef9b000000ffff",))
+    _entries_faults(asm, rng)
+    _write(asm, "cr4", set_=_PGE)
+    _set_efer(asm, _LME)
+    asm("mov %cr0, %esi", f"or ${_PG:#x}, %esi")
+    _refused(asm, "CR0 with PG, with EFER.LME, CR4.PGE and without CR4.PAE", "mov %esi, %cr0")
+    _entries_modes(asm, legacy=False)
+    # In a code segment with L set: no long mode begins there; and PG may be cleared where none is.
+    label = asm.new_label()
+    asm(f"ljmp ${_LONG_CODE:#x}, ${label}")
+    asm.text(f"{label}:")
+    asm("mov %cr0, %esi", f"or ${_PG:#x}, %esi")
+    _refused(asm, "CR0 with PG, with EFER.LME and CS.L", "mov %esi, %cr0")
+    asm(f"ljmp ${_LONG_CODE:#x}, ${label}b")
+    asm.text(f"{label}b:")
+    _entries_modes(asm, legacy=True)
+    asm.data("\t.balign 4096", "level4:", "\t.long level3 + 3, 0", "\t.fill 511, 8, 0")
+    asm.data("level3:", "\t.long level2 + 3, 0", "\t.fill 511, 8, 0")
+    large = asm.address >> 21
+    asm.data("level2:", f"\t.fill {large}, 8, 0", f"\t.long {asm.address + 0x83:#x}, 0")
+    asm.data(f"\t.fill {511 - large}, 8, 0", "pointers:", "\t.long level2 + 1, 0", "\t.fill 3, 8, 0")
+    return [asm.finish(bare=False, words="trap=cr")]
+
+
 PROGRAMS: dict[str, Program] = {
     program.__name__: program
-    for program in (hypercalls, forbidden, string_ends, subleaves, values64, lengths64, operands, resume, halt)
+    for program in (
+        *(hypercalls, forbidden, string_ends, strings64, subleaves, values64, lengths64, operands, resume),
+        *(halt, halt_stepped, entries),
+    )
 }
