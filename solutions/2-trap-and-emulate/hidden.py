@@ -6,8 +6,8 @@ from __future__ import annotations
 import random
 from typing import Any, Callable, Mapping, Sequence
 
-from grading.evidence import PORT_EXIT
-from grading.programs.asm import SECOND_ADDRESS, Asm, Guest, Program
+from grading.evidence import EXIT_IOIO, PORT_EXIT
+from grading.programs.asm import ADDRESS, SECOND_ADDRESS, STOPPED, Asm, Guest, Program
 from grading.programs.lab1 import halt
 from grading.programs.lab2 import _order, _Steps
 from grading.programs.lab2_more import checksum, transfer
@@ -440,6 +440,23 @@ def string_ends(rng: random.Random, _options: Mapping[str, Any]) -> list[Guest]:
     return [asm.finish(ended=True, bare=False, words=f"io={port:#x}:0x0")]
 
 
+_NOWHERE = 0xE0000000  # no VM of the tests has RAM there
+
+
+def string_outside(rng: random.Random, _options: Mapping[str, Any]) -> list[Guest]:
+    """Two VMs, of which each makes one exit: INS or OUTS at an address without RAM. It stops them."""
+    guests = []
+    for address, write in zip((ADDRESS, SECOND_ADDRESS), rng.sample((False, True), 2)):
+        asm = Asm(long=False, address=address)
+        asm(f"mov ${0x5000 + rng.getrandbits(10):#x}, %edx", f"mov ${rng.randrange(1, 99)}, %ecx")
+        asm(f"mov ${_NOWHERE + rng.getrandbits(20):#x}, %{'esi' if write else 'edi'}")
+        _uncounted(asm, _string(rng.choice((1, 2, 4)), write))
+        # vm_fail()'s sentence, and not the one that every error has
+        said = rf"outside{len(guests) + 1}: stopped: (?!error \d)"
+        guests.append(asm.finish(STOPPED, last_code=EXIT_IOIO, bare=False, says=(said,)))
+    return guests
+
+
 # ---- string I/O in 64-bit code -----------------------------------------------------------------------
 
 _BUFFER, _MARGIN = 256, 16
@@ -726,6 +743,39 @@ def halt_stepped(rng: random.Random, _options: Mapping[str, Any]) -> list[Guest]
     return [asm.finish(bare=False)]
 
 
+# ---- the machine's interrupts ------------------------------------------------------------------------
+
+# The machine's local APIC, which a guest of this stage reaches: APM vol. 2 table 16-2
+_TIMER_INITIAL, _TIMER_CURRENT = 0xFEE00380, 0xFEE00390
+
+
+def interrupted(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
+    """The timer of the machine's own local APIC, started by a guest with IF set, ends its run.
+
+    Who does not let the host take the interrupt comes back to the same exit for ever.
+    """
+    asm = Asm(long=False)
+    rounds, turn = options.get("rounds", 20000), rng.randrange(1, 32)
+    ebx, esi = rng.getrandbits(32), rng.getrandbits(32)
+    asm.load("ebx", ebx)
+    asm.load("esi", esi)
+    asm("sti")
+    for number in range(1, 4):
+        asm(f"movl ${rng.randrange(2000, 9000)}, {_TIMER_INITIAL:#x}", f"mov ${rounds}, %ecx")
+        label = asm.new_label()
+        asm.text(f"{label}:")
+        asm("add %ebx, %esi", f"rol ${turn}, %ebx", "dec %ecx", f"jnz {label}", times=rounds)
+        for _ in range(rounds):
+            esi = (esi + ebx) & _HALF
+            ebx = (ebx << turn | ebx >> 32 - turn) & _HALF
+        asm(f"mov {_TIMER_CURRENT:#x}, %edi")
+        asm.save(f"ticks left of timer {number}", "%edi", expected=0)
+        asm.save(f"ebx after interrupt {number}", "%ebx", expected=ebx)
+        asm.save(f"esi after interrupt {number}", "%esi", expected=esi)
+        asm.answer_saved()
+    return [asm.finish(bare=False)]
+
+
 # ---- what is told at VMRUN ---------------------------------------------------------------------------
 
 _WP, _PGE, _PAE, _NXE = 1 << 16, 1 << 7, 1 << 5, 1 << 11
@@ -763,6 +813,21 @@ def _entries_faults(asm: Asm, rng: random.Random) -> None:
         asm(f"mov ${_DATA:#x}, %eax", "mov %eax, %ss", code)
 
 
+def _at_the_end_of_ram(asm: Asm, end: int) -> None:
+    """An instruction whose last byte is the VM's last: nothing behind it is to be read. It is #GP."""
+    at = end - 3
+    asm(f"movw $0x220f, {at:#x}", f"movb $0xc6, {at + 2:#x}", f"mov ${at:#x}, %edi")  # mov %esi, %cr0
+    behind = asm.new_label()
+    asm("mov %cr0, %esi", f"or ${_PG:#x}, %esi", f"and ${~_PE & _HALF:#x}, %esi")
+    asm(f"mov ${behind}, %ebp", "jmp *%edi")
+    _count_handler(asm, _GP)
+    asm.text(f"{behind}:")
+    asm(f"sub ${at:#x}, %ecx")
+    asm.save("the vector, for an instruction at the end of RAM", "%eax", expected=_GP)
+    asm.save("the saved EIP's distance from it", "%ecx", expected=0)
+    asm.answer_saved()
+
+
 def _entries_modes(asm: Asm, legacy: bool) -> None:
     """Paging on and off: with LME, long mode and its LMA; without, neither."""
     efer = _NXE if legacy else _NXE | _LME
@@ -788,6 +853,7 @@ def entries(rng: random.Random, _options: Mapping[str, Any]) -> list[Guest]:
     asm = Asm(long=False)
     _load_tables(asm, more=("\t.quad 0x00ef9b000000ffff",))
     _entries_faults(asm, rng)
+    _at_the_end_of_ram(asm, ADDRESS + (64 << 20))
     _write(asm, "cr4", set_=_PGE)
     _set_efer(asm, _LME)
     asm("mov %cr0, %esi", f"or ${_PG:#x}, %esi")
@@ -814,6 +880,6 @@ PROGRAMS: dict[str, Program] = {
     program.__name__: program
     for program in (
         *(hypercalls, forbidden, string_ends, strings64, subleaves, values64, lengths64, operands, resume),
-        *(halt, halt_stepped, entries),
+        *(halt, halt_stepped, entries, string_outside, interrupted),
     )
 }
