@@ -228,6 +228,14 @@ def _allowed(asm: Asm, name: str, set_: int, clear: int) -> None:
     asm.answer_saved()
 
 
+def _task_switched(asm: Asm) -> None:
+    """CR0.TS stays when control registers are read."""
+    asm("mov %cr0, %ebx", "mov %ebx, %esi", f"or ${_TS}, %esi", "mov %esi, %cr0")
+    asm("mov %cr4, %eax", "mov %cr0, %eax", "mov %cr0, %eax", "mov %ebx, %cr0", "xor %ebx, %eax")
+    asm.save("what changed in CR0 by setting TS, read twice", "%eax", expected=_TS)
+    asm.answer_saved()
+
+
 def _stack_pointer(asm: Asm, rng: random.Random) -> None:
     """ESP, which is not where the other general registers are, to and from control registers."""
     value = rng.getrandbits(32)
@@ -315,6 +323,7 @@ def forbidden(rng: random.Random, _options: Mapping[str, Any]) -> list[Guest]:
         lambda: _control(asm, "CR0 with NW and without CD", "cr0", _NW, _CD, _GP),
         lambda: _allowed(asm, "CR0 with NW and CD", _NW | _CD, 0),
         lambda: _allowed(asm, "CR0 without PE", 0, _PE),
+        lambda: _task_switched(asm),
         lambda: _control(asm, f"CR0 with reserved bit {reserved0}", "cr0", 1 << reserved0, 0, _NONE),
         lambda: _control(asm, f"CR4 with bit {reserved4}", "cr4", 1 << reserved4, 0, _GP),
         lambda: _efer(asm, f"EFER with bit {efer_low}", 1 << efer_low, _GP),
