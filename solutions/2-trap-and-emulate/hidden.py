@@ -787,7 +787,7 @@ def interrupted(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
 
 # ---- what is told at VMRUN ---------------------------------------------------------------------------
 
-_WP, _PGE, _PAE, _NXE = 1 << 16, 1 << 7, 1 << 5, 1 << 11
+_ET, _WP, _PGE, _PAE, _NXE = 1 << 4, 1 << 16, 1 << 7, 1 << 5, 1 << 11
 _LONG_CODE = 0x40  # a code segment with L and D set, which is one of 32 bits in legacy mode
 
 
@@ -864,6 +864,7 @@ def entries(rng: random.Random, _options: Mapping[str, Any]) -> list[Guest]:
     _entries_faults(asm, rng)
     _at_the_end_of_ram(asm, ADDRESS + (64 << 20))
     _write(asm, "cr4", set_=_PGE)
+    _write(asm, "cr0", clear=_ET)
     _set_efer(asm, _LME)
     asm("mov %cr0, %esi", f"or ${_PG:#x}, %esi")
     _refused(asm, "CR0 with PG, with EFER.LME, CR4.PGE and without CR4.PAE", "mov %esi, %cr0")
