@@ -106,6 +106,11 @@ class Exit:
         return self.is_io and not self.info1 & (_IOIO_IN | _IOIO_STRING)
 
     @property
+    def ends(self) -> bool:
+        """Does it write to the exit port, by OUT or OUTS?"""
+        return self.is_io and not self.info1 & _IOIO_IN and self.port == PORT_EXIT
+
+    @property
     def nibble(self) -> int | None:
         """What the guest says by it, if it is part of an answer."""
         return self.port & 15 if self.is_out and self.port >> 4 == PORT_NIBBLE >> 4 else None

@@ -15,6 +15,7 @@ The first thing that is wrong is what the student is told, with the exits that l
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Sequence
 
@@ -24,7 +25,7 @@ from .machine import Seen
 from .model import Test, Verdict
 from .programs.asm import ANY, HALT, HOLE, SHUTDOWN, STOPPED
 from .subject import Subject
-from .telling import last_exits, last_words, stuck
+from .telling import last_exits, last_words, output, stuck
 
 _LIMITS = {
     "exits": "it exited more often than the {exits} times that it may",
@@ -98,7 +99,11 @@ def _first_problem(test: Test, subjects: Sequence[Subject], seen: Seen) -> _Prob
             return _Problem(f"{subject.name}: {problem.message}", problem.exits, subject.name)
     if message := paging.machine_problem(test, seen.trace):
         return _Problem(message, exits)
-    return _machine_problem(subjects, seen) or _watched_problem(seen)
+    return (
+        _machine_problem(subjects, seen)
+        or _watched_problem(seen)
+        or _silence_problem(test, subjects, seen)
+    )
 
 
 def _shares(subjects: Sequence[Subject], trace: Trace) -> list[list[Exit]]:
@@ -188,7 +193,7 @@ def _end_problem(
     if subject.end == HOLE and last.code in paging.MEMORY:
         return None  # stopped where it may be
     if subject.end in ("exit", HOLE):
-        ends = [i for i, event in enumerate(exits) if event.is_out and event.port == PORT_EXIT]
+        ends = [i for i, event in enumerate(exits) if event.ends]
         if not ends:
             inside = alone and seen.trace.runs[-1].exit is None
             why = ": it went to the machine itself, without an exit" if inside else ""
@@ -240,6 +245,17 @@ def _watched_problem(seen: Seen) -> _Problem | None:
     if watched.entries != len(runs):
         said = f"{len(runs)} VMRUNs were executed, {watched.entries} of them where the image has one."
         return _Problem(said, seen.trace.exits)
+    return None
+
+
+def _silence_problem(test: Test, subjects: Sequence[Subject], seen: Seen) -> _Problem | None:
+    """What people should have been told, and were not. It proves nothing, so it is asked for last."""
+    lines = "\n".join(output(seen))
+    wanted = [*test.options.get("says", []), *(line for subject in subjects for line in subject.says)]
+    for pattern in wanted:
+        if not re.search(pattern, lines, re.IGNORECASE):
+            message = f"All that was done is right, but Casita's output has nothing like: {pattern}"
+            return _Problem(message, seen.trace.exits)
     return None
 
 

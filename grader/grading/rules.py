@@ -3,9 +3,10 @@
 
     intercepts      all that a guest must not do by itself is intercepted
     fresh           at a VM's first VMRUN, registers that no loader sets are as after reset
-    host            the host goes on in the mode in which it was
+    host            the host goes on in the mode in which it was, with the registers that it had
     maps            every port and MSR exits but for those that were let through (maps.py)
-    events          what is injected is an event that there is
+    events          what is injected is an event that there is, and no interrupt shadow outlives its instruction
+    modes           CR0, CR4 and EFER go together, and what changes addresses' meaning makes the TLB forget
     translations    the processor knows nothing that is no longer so (translations.py)
     operations      lab 4's functions, called (operations.py)
     no-memory       lab 4's, without memory
@@ -132,7 +133,7 @@ class Events(Check):
     def entering(self, entry: Entry) -> str:
         event = entry.vmcb["event_inj"]
         if not event & EVENT_VALID:
-            return ""
+            return self._shadow(entry)
         vector, kind = event & 0xFF, event >> 8 & 7
         if event & self._RESERVED or kind not in self._TYPES:
             return f"EVENTINJ is {event:#x}: there is no such event."
@@ -146,12 +147,57 @@ class Events(Check):
         return ""
 
 
+    # Exits behind which the instruction is over, if there is no event: CPUID, INVD, MSRs, VMMCALL, WBINVD
+    _OVER = (0x72, 0x76, 0x7C, 0x81, 0x89)
+
+    def _shadow(self, entry: Entry) -> str:
+        """§15.21.5: the shadow of STI or MOV SS ends with the instruction behind it."""
+        if entry.vmcb["int_state"] & 1 and entry.vmcb["exit_code"] in self._OVER:
+            return "the interrupt shadow is still there, and the instruction that was in it is over."
+        return ""
+
+
+class Modes(Check):
+    """What a MOV to CR or a WRMSR to EFER must bring with it. Only where the guest writes them through an exit."""
+
+    _PG, _LME, _LMA, _NXE, _ET = 1 << 31, 1 << 8, 1 << 10, 1 << 11, 1 << 4
+    _CR0 = 1 << 31 | 1 << 16 | 1  # PG, WP, PE
+    _CR4 = 1 << 4 | 1 << 5 | 1 << 7 | 1 << 17 | 1 << 20 | 1 << 21  # PSE, PAE, PGE, PCIDE, SMEP, SMAP
+    _CR3_WRITTEN = 0x13
+    _ALL_WRITES = 0x19  # CR0, CR3, CR4
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        super().__init__(options)
+        self._before: dict[int, tuple[tuple[int, ...], int]] = {}  # by VMCB: what matters, and its ASID
+
+    def entering(self, entry: Entry) -> str:
+        vmcb = entry.vmcb
+        cr0, efer = vmcb["cr0"], vmcb["efer"]
+        if not cr0 & self._ET:
+            return f"CR0 is {cr0:#x}: ET is always set (APM vol. 2 §3.1.1)."
+        if bool(efer & self._LMA) != bool(efer & self._LME and cr0 & self._PG):
+            return f"EFER is {efer:#x}, CR0 {cr0:#x}: LMA is set if LME and PG are, and only then (§14.6)."
+        now = (cr0 & self._CR0, vmcb["cr4"] & self._CR4, efer & self._NXE, vmcb["cr3"])
+        before, asid = self._before.get(vmcb.address, (now, -1))
+        self._before[vmcb.address] = now, vmcb["asid"]
+        if vmcb["cr_writes"] & self._ALL_WRITES != self._ALL_WRITES:
+            return ""
+        written = now != before or vmcb["exit_code"] == self._CR3_WRITTEN and not vmcb["event_inj"]
+        if written and vmcb["asid"] == asid and not vmcb["tlb_control"]:
+            return (
+                "CR0, CR3, CR4 or EFER has been written, which makes a processor forget its translations "
+                f"(§5.5.2). ASID {asid} as before, TLB_CONTROL 0: this one does not."
+            )
+        return ""
+
+
 CHECKS: dict[str, type[Check]] = {
     "intercepts": Intercepts,
     "fresh": Fresh,
     "host": Host,
     "maps": Maps,
     "events": Events,
+    "modes": Modes,
     "translations": Translations,
     "operations": Operations,
     "no-memory": NoMemory,

@@ -116,6 +116,7 @@ def _program(
         touches=guest.touches,
         holes=guest.holes,
         sure_nibbles=guest.sure_nibbles,
+        says=guest.says,
     )
 
 

@@ -39,6 +39,7 @@ class Subject:
     touches: tuple[int, ...] = ()  # as in programs.asm.Guest
     holes: tuple[int, ...] | None = ()
     sure_nibbles: int | None = None
+    says: tuple[str, ...] = ()
 
     @property
     def nibbles(self) -> tuple[int, ...]:

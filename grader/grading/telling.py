@@ -80,14 +80,19 @@ def _line(exits: Sequence[Exit], begin: int, end: int) -> str:
     return f"exits {begin + 1}-{end}: OUT, {end - begin} times: the guest {kind} {said}".rstrip()
 
 
+def output(seen: Seen) -> list[str]:
+    """The last lines on the serial line, fit to be shown."""
+    text = seen.serial[-16384:].decode("ascii", "replace")
+    clean = "".join(c if c.isprintable() or c == "\n" else "" for c in text.replace("\r", ""))
+    return [line[:_SERIAL_COLUMNS] for line in clean.split("\n") if line.strip()]
+
+
 def last_words(seen: Seen, who: str = "") -> str:
     """Casita's last words, about this VM if there are such, if they may explain something. They are no
     evidence."""
     if seen.status == 0:
         return ""
-    text = seen.serial[-16384:].decode("ascii", "replace")
-    clean = "".join(c if c.isprintable() or c == "\n" else "" for c in text.replace("\r", ""))
-    lines = [line[:_SERIAL_COLUMNS] for line in clean.split("\n") if line.strip()]
+    lines = output(seen)
     why = [i for i, line in enumerate(lines) if _WHY.match(line)]
     if own := [i for i in why if who and f" {who}: " in lines[i]]:
         why, lines = own[:1], lines[: own[0] + 1]

@@ -13,6 +13,7 @@ _CONTROL, _SAVE = 0x100, 0x678  # bytes of each area that are read, from 0 and 0
 _SAVE_START = 0x400
 _SEGMENTS = ("es", "cs", "ss", "ds", "fs", "gs", "gdtr", "ldtr", "idtr", "tr")
 _FIELDS = {
+    **{"cr_writes": (0x02, 2), "int_state": (0x68, 8)},
     **{"exceptions": (0x08, 4), "intercepts1": (0x0C, 4), "intercepts2": (0x10, 4)},
     **{"iopm": (0x40, 8), "msrpm": (0x48, 8), "asid": (0x58, 4), "tlb_control": (0x5C, 1)},
     **{"vintr": (0x60, 8), "exit_code": (0x70, 8), "exit_info1": (0x78, 8), "exit_info2": (0x80, 8)},

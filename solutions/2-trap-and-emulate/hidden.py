@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import random
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Mapping, Sequence
 
-from grading.programs.asm import SECOND_ADDRESS, Asm, Guest, Program
+from grading.evidence import EXIT_IOIO, PORT_EXIT
+from grading.programs.asm import ADDRESS, SECOND_ADDRESS, STOPPED, Asm, Guest, Program
 from grading.programs.lab1 import halt
 from grading.programs.lab2 import _order, _Steps
+from grading.programs.lab2_more import checksum, transfer
 
 _HALF = 0xFFFFFFFF
 _FLAGS = 0xCD5  # CF, PF, AF, ZF, SF, DF and OF (APM vol. 2 §3.1.6)
@@ -35,15 +37,15 @@ def _place(asm: Asm, label: str) -> str:
     return f"{label} - start + {asm.address:#x}"
 
 
-def _load_tables(asm: Asm, window: str = "start", limit: int = 0xFFFF) -> None:
-    """GDT with rings 0 and 3, a TSS, and a small data segment at `window`; IDT, whose handlers put vector,
+def _load_tables(asm: Asm, window: str = "start", limit: int = 0xFFFF, more: Sequence[str] = ()) -> None:
+    """GDT with rings 0 and 3, a TSS, a small data segment at `window`, and `more` descriptors; IDT, whose handlers put vector,
     error code and saved EIP into EAX, EDX and ECX and go on at EBP."""
     asm("lgdt gdtr", "lidt idtr", f"mov ${_TSS}, %eax", "ltr %ax", "mov $stack, %esp")
     data = ["\t.balign 8", "gdt:", "\t.quad 0, 0, 0x00cf9b000000ffff, 0x00cf93000000ffff"]
     data += ["\t.quad 0x00cffb000000ffff, 0x00cff3000000ffff"]
     data += _descriptor("gdt_tss", _place(asm, "tss"), 0x67, 0x089)
     data += _descriptor("gdt_window", _place(asm, window), limit, 0x493)
-    data += ["gdtr:", f"\t.word {_WINDOW + 7}", "\t.long gdt", "\t.balign 8"]
+    data += [*more, "gdtr:", f"\t.word {_WINDOW + 7 + 8 * len(more)}", "\t.long gdt", "\t.balign 8"]
     data += ["tss:", f"\t.long 0, stack, {_DATA:#x}", "\t.fill 90, 1, 0", "\t.word 0x68"]
     data += ["\t.fill 512, 1, 0", "user_stack:", "\t.fill 512, 1, 0", "stack:"]
     for vector in range(_VECTORS):
@@ -147,20 +149,43 @@ def _call_from_ring3(asm: Asm, name: str) -> None:
     asm.answer_saved()
 
 
+def _print(asm: Asm, word: str) -> None:
+    """A line, for people."""
+    for letter in word + "\n":
+        asm(f"mov ${ord(letter)}, %ebx", f"mov ${_PRINT}, %eax", "vmmcall")
+
+
+def _call_from_compatibility(asm: Asm, rng: random.Random) -> None:
+    """From 32-bit code in long mode: the upper half of RAX is not a part of the number. Destroys RAX."""
+    asm("lgdt gdtr")
+    asm.load("rax", (1 + rng.getrandbits(31)) << 32 | _VERSION)
+    asm("ljmp *to_32")
+    asm.text("\t.code32", "in_32:")
+    asm("vmmcall", "ljmp $0x10, $in_64")
+    asm.text("\t.code64", "in_64:")
+    asm.save("RAX after VMMCALL 0 from 32-bit code, with a number in its upper half", "%rax", expected=1)
+    asm.answer_saved()
+    asm.data("\t.balign 8", "gdt:", "\t.quad 0, 0x00cf9b000000ffff, 0x00af9b000000ffff")
+    asm.data("to_32:", "\t.long in_32", "\t.word 8", "gdtr:", "\t.word 23", "\t.quad gdt")
+
+
 def hypercalls(rng: random.Random, _options: Mapping[str, Any]) -> list[Guest]:
     """VMMCALL: results, unknown numbers, prefixes, all registers; two VMs, in 32-bit and in 64-bit code.
 
-    And by ring 3 of the first VM, to which it is #UD.
+    And by ring 3 of the first VM, to which it is #UD; and from 32-bit code of the second.
     """
     first, second = Asm(long=False), Asm(long=True, address=SECOND_ADDRESS)
     _load_tables(first)
     _calls(first, rng)
     _call_from_ring3(first, "VMMCALL 0 by ring 3")
     _calls(first, rng)
+    word = "".join(rng.choice("bdfgklmnprstvz") + rng.choice("aeiou") for _ in range(4))
+    _print(first, word)
     second("mov $stack, %rsp")
     _calls(second, rng)
+    _call_from_compatibility(second, rng)
     second.data("\t.balign 8", "\t.fill 512, 1, 0", "stack:")
-    return [first.finish(bare=False), second.finish(bare=False)]
+    return [first.finish(bare=False, says=(word,)), second.finish(bare=False)]
 
 
 # ---- forbidden values --------------------------------------------------------------------------------
@@ -190,6 +215,24 @@ def _efer(asm: Asm, name: str, flip: int, vector: int, changes: int = 0) -> None
     asm(f"mov ${_EFER:#x}, %ecx", "rdmsr", "xor %ebx, %eax", "xor %esi, %edx")
     asm.save(f"what changed in EFER, lower half, by {name}", "%eax", expected=changes)
     asm.save(f"what changed in EFER, upper half, by {name}", "%edx", expected=0)
+    asm.answer_saved()
+
+
+def _allowed(asm: Asm, name: str, set_: int, clear: int) -> None:
+    """MOV to CR0 of a value that it may have, and back."""
+    asm("mov %cr0, %ebx", "mov %ebx, %esi")
+    asm(f"or ${set_:#x}, %esi", f"and ${~clear & _HALF:#x}, %esi")
+    _expect(asm, name, "mov %esi, %cr0", _NONE)
+    asm("mov %cr0, %eax", "mov %ebx, %cr0", "xor %ebx, %eax")
+    asm.save(f"what changed in CR0 by {name}", "%eax", expected=set_ | clear)
+    asm.answer_saved()
+
+
+def _task_switched(asm: Asm) -> None:
+    """CR0.TS stays when control registers are read."""
+    asm("mov %cr0, %ebx", "mov %ebx, %esi", f"or ${_TS}, %esi", "mov %esi, %cr0")
+    asm("mov %cr4, %eax", "mov %cr0, %eax", "mov %cr0, %eax", "mov %ebx, %cr0", "xor %ebx, %eax")
+    asm.save("what changed in CR0 by setting TS, read twice", "%eax", expected=_TS)
     asm.answer_saved()
 
 
@@ -238,10 +281,11 @@ def _in_long_mode(rng: random.Random) -> Guest:
     """The way out of long mode is not through its middle; and all 64 bits of CR2."""
     asm = Asm(long=True, address=SECOND_ADDRESS)
     asm("lidt idtr")
-    bit, value = rng.randrange(32, 64), rng.getrandbits(64)
+    bit, value = rng.randrange(33, 64), rng.getrandbits(64)
     cases: list[Callable[[], None]] = [
         lambda: _control64(asm, "CR0 without PG in 64-bit code", f"and ${_PG - 1:#x}, %esi"),
         lambda: _control64(asm, f"CR0 with bit {bit}", "mov $1, %edi", f"shl ${bit}, %rdi", "or %rdi, %rsi"),
+        lambda: _control64(asm, "CR0 with bit 32", "mov $1, %edi", "shl $32, %rdi", "or %rdi, %rsi"),
         lambda: _efer64(asm, "EFER without LME in 64-bit code", _LME, _GP),
         lambda: _efer64(asm, "EFER without LMA in 64-bit code", _LMA, _NONE),
     ]
@@ -277,6 +321,9 @@ def forbidden(rng: random.Random, _options: Mapping[str, Any]) -> list[Guest]:
     cases: list[Callable[[], None]] = [
         lambda: _control(asm, "CR0 with PG and without PE", "cr0", _PG, _PE, _GP),
         lambda: _control(asm, "CR0 with NW and without CD", "cr0", _NW, _CD, _GP),
+        lambda: _allowed(asm, "CR0 with NW and CD", _NW | _CD, 0),
+        lambda: _allowed(asm, "CR0 without PE", 0, _PE),
+        lambda: _task_switched(asm),
         lambda: _control(asm, f"CR0 with reserved bit {reserved0}", "cr0", 1 << reserved0, 0, _NONE),
         lambda: _control(asm, f"CR4 with bit {reserved4}", "cr4", 1 << reserved4, 0, _GP),
         lambda: _efer(asm, f"EFER with bit {efer_low}", 1 << efer_low, _GP),
@@ -394,8 +441,88 @@ def string_ends(rng: random.Random, _options: Mapping[str, Any]) -> list[Guest]:
             _over_the_end(asm, rng, port, write)
     asm(f"mov ${_WINDOW:#x}, %eax", "mov %eax, %fs")
     _very_many(asm, rng, port)
+    # The first byte at the exit port ends the guest; what REP would write after it is not written.
+    asm(f"mov ${PORT_EXIT:#x}, %edx", "mov $last_bytes, %esi", "mov $4, %ecx")
+    _uncounted(asm, _string(1, write=True))
     asm.data("\t.balign 8", "window:", f"\t.fill {_LIMIT + 9}, 1, 0x33", "room:", f"\t.fill {_ROOM}, 1, 0x44")
-    return [asm.finish(bare=False, words=f"io={port:#x}:0x0")]
+    asm.data("last_bytes:", "\t.byte 0, 3, 2, 1")
+    return [asm.finish(ended=True, bare=False, words=f"io={port:#x}:0x0")]
+
+
+_NOWHERE = 0xE0000000  # no VM of the tests has RAM there
+
+
+def string_outside(rng: random.Random, _options: Mapping[str, Any]) -> list[Guest]:
+    """Two VMs, of which each makes one exit: INS or OUTS at an address without RAM. It stops them."""
+    guests = []
+    for address, write in zip((ADDRESS, SECOND_ADDRESS), rng.sample((False, True), 2)):
+        asm = Asm(long=False, address=address)
+        asm(f"mov ${0x5000 + rng.getrandbits(10):#x}, %edx", f"mov ${rng.randrange(1, 99)}, %ecx")
+        asm(f"mov ${_NOWHERE + rng.getrandbits(20):#x}, %{'esi' if write else 'edi'}")
+        _uncounted(asm, _string(rng.choice((1, 2, 4)), write))
+        # vm_fail()'s sentence, and not the one that every error has
+        said = rf"outside{len(guests) + 1}: stopped: (?!error \d)"
+        guests.append(asm.finish(STOPPED, last_code=EXIT_IOIO, bare=False, says=(said,)))
+    return guests
+
+
+# ---- string I/O in 64-bit code -----------------------------------------------------------------------
+
+_BUFFER, _MARGIN = 256, 16
+_FS_BASE = 0xC0000100
+_VOID = (0x26, 0x2E, 0x36, 0x3E)  # overrides that 64-bit code does not have
+
+
+def _string64_case(asm: Asm, rng: random.Random, number: int, state: dict[str, Any]) -> None:
+    """One INS or OUTS. With an address size of 32 bits the upper halves do not count, and are cleared if written."""
+    write, size, down = rng.random() < 0.5, rng.choice((1, 2, 4)), rng.random() < 0.4
+    repeat, small, by_fs = rng.random() < 0.8, rng.random() < 0.5, write and rng.random() < 0.5
+    count = rng.randrange(1, (_BUFFER - 2 * _MARGIN) // 4) if repeat else 1
+    first = rng.randrange(_MARGIN, _BUFFER - _MARGIN - count * size + 1)
+    start = first + (count - 1) * size if down else first
+    junk = rng.getrandbits(32) << 32 if small else 0
+    counter = junk | (count if repeat else rng.getrandbits(32))
+    index = "rsi" if write else "rdi"
+    asm("std" if down else "cld", f"mov ${state['port']:#x}, %edx", f"movabs ${counter:#x}, %rcx")
+    asm(f"movabs ${junk | start:#x}, %{index}")
+    if not by_fs:
+        asm(f"add $buffer, %{index}")
+    prefixes = [0x67] * small + [0x66] * (size == 2) + [0xF3] * repeat + [0x64] * by_fs
+    prefixes += rng.sample(_VOID, rng.choice((0, 1, 2)))
+    rng.shuffle(prefixes)
+    prefixes += [0x48] if size == 4 and rng.random() < 0.5 else []
+    _uncounted(asm, bytes((*prefixes, (0x6E if write else 0x6C) + (size > 1))))
+    end = transfer(state, write, size, count, start, -size if down else size)
+    what = f"{'REP ' if repeat else ''}{'OUTS' if write else 'INS'}, {size * 8} bits"
+    what += f", {count} times" if repeat else ""
+    what += f", {'downwards' if down else 'upwards'}, {32 if small else 64}-bit addresses"
+    what = f"case {number}: {what}{', in FS' if by_fs else ''}"
+    if not by_fs:
+        asm(f"sub $buffer, %{index}")
+    asm.save(f"{index} after {what}", f"%{index}", expected=end)
+    asm.save(f"rcx after {what}", "%rcx", expected=0 if repeat else counter)
+    if write:
+        asm("in %dx, %eax")
+        asm.save(f"the port after {what}", "%rax", expected=state["value"])
+    else:
+        checksum(asm, f"memory after {what}", bytes(state["buffer"]))
+    state["value"] = rng.getrandbits(32)
+    asm(f"mov ${state['value']:#x}, %eax", "out %eax, %dx")
+    asm.answer_saved()
+
+
+def strings64(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
+    """As `strings`, in 64-bit code: two address sizes, REX, and the overrides that are none there."""
+    asm = Asm(long=True)
+    port, value = 0x5000 + 4 * rng.getrandbits(8), rng.getrandbits(32)
+    state = {"port": port, "value": value, "buffer": bytearray(rng.getrandbits(8) for _ in range(_BUFFER))}
+    asm(f"mov ${_FS_BASE:#x}, %ecx", "mov $buffer, %eax", "xor %edx, %edx", "wrmsr")
+    room = f"\t.fill {_BUFFER}, 1, 0"
+    data = ["\t.balign 8", room, "buffer:", "\t.byte " + ", ".join(map(str, state["buffer"])), room]
+    for number in range(1, options.get("cases", 16) + 1):
+        _string64_case(asm, rng, number, state)
+    asm.data(*data)
+    return [asm.finish(bare=False, words=f"io={port:#x}:{value:#x}")]
 
 
 # ---- subleaves ---------------------------------------------------------------------------------------
@@ -549,11 +676,25 @@ def _operands(asm: Asm, rng: random.Random, count: int) -> Asm:
     return asm
 
 
+def _register_operands(asm: Asm, rng: random.Random) -> None:
+    """SMSW to a register in 64-bit code: 66 makes it 16 bits, REX.W 64 whatever 66 says, and REX alone nothing."""
+    forms = [("smsw %r8w", "r8"), ("smsw %bx", "rbx"), ("smsw %r9d", "r9"), ("smsw %r10", "r10")]
+    forms.append((".byte 0x66, 0x49, 0x0f, 0x01, 0xe3", "r11"))
+    rng.shuffle(forms)
+    for code, register in forms:
+        asm.load(register, rng.getrandbits(64))
+        # bits 31 to 16 need not be those of a bare machine
+        asm(code, "movabs $0xffffffff0000ffff, %rax", f"and %rax, %{register}")
+        asm.save(f"{register} after {code.replace('.byte ', '')}", f"%{register}")
+    asm.answer_saved()
+
+
 def operands(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
     """SMSW to memory, in all forms that an operand can have: where it went, and where the next one began."""
     count = options.get("cases", 18)
     first = _operands(Asm(long=False), rng, count)
     second = _operands(Asm(long=True, address=SECOND_ADDRESS), rng, count)
+    _register_operands(second, rng)
     return [first.finish(words="trap=cr"), second.finish(words="trap=cr")]
 
 
@@ -587,7 +728,168 @@ def resume(rng: random.Random, _options: Mapping[str, Any]) -> list[Guest]:
     return [asm.finish(bare=False, words=f"trap=cr msr={msr:#x}:0x0 io={port:#x}:0x0")]
 
 
+# ---- HLT, stepped over -------------------------------------------------------------------------------
+
+
+def halt_stepped(rng: random.Random, _options: Mapping[str, Any]) -> list[Guest]:
+    """HLT with TF set: the #DB behind it wakes the processor. Seeded registers come through it."""
+    asm = Asm(long=False)
+    _load_tables(asm)
+    handler = _place(asm, "debug")
+    asm(f"movl $({_CODE:#x} << 16 | (({handler}) & 0xffff)), idt + 8")
+    asm(f"movl $(({handler}) & 0xffff0000 | 0x8e00), idt + 12")
+    value = rng.getrandbits(32)
+    asm(f"mov ${value:#x}, %ebx", "xor %esi, %esi", "xor %edi, %edi")
+    asm("pushl $0x102", "popf", "hlt")
+    asm.text("behind:")
+    asm("add $1, %ebx", "sub $behind, %edi")
+    asm.count += 4  # the handler
+    asm.save("how often #DB came", "%esi", expected=1)
+    asm.save("the saved EIP's distance from the instruction behind HLT", "%edi", expected=0)
+    asm.save("EBX, one more than before", "%ebx", expected=value + 1 & _HALF)
+    asm.answer_saved()
+    asm.data("debug:", "\tinc %esi", "\tmov (%esp), %edi", "\tandl $~0x100, 8(%esp)", "\tiret")
+    return [asm.finish(bare=False)]
+
+
+# ---- the machine's interrupts ------------------------------------------------------------------------
+
+# The machine's local APIC, which a guest of this stage reaches: APM vol. 2 table 16-2
+_TIMER_INITIAL, _TIMER_CURRENT = 0xFEE00380, 0xFEE00390
+
+
+def interrupted(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
+    """The timer of the machine's own local APIC, started by a guest with IF set, ends its run.
+
+    Who does not let the host take the interrupt comes back to the same exit for ever.
+    """
+    asm = Asm(long=False)
+    rounds, turn = options.get("rounds", 20000), rng.randrange(1, 32)
+    ebx, esi = rng.getrandbits(32), rng.getrandbits(32)
+    asm.load("ebx", ebx)
+    asm.load("esi", esi)
+    asm("sti")
+    for number in range(1, 4):
+        asm(f"movl ${rng.randrange(2000, 9000)}, {_TIMER_INITIAL:#x}", f"mov ${rounds}, %ecx")
+        label = asm.new_label()
+        asm.text(f"{label}:")
+        asm("add %ebx, %esi", f"rol ${turn}, %ebx", "dec %ecx", f"jnz {label}", times=rounds)
+        for _ in range(rounds):
+            esi = (esi + ebx) & _HALF
+            ebx = (ebx << turn | ebx >> 32 - turn) & _HALF
+        asm(f"mov {_TIMER_CURRENT:#x}, %edi")
+        asm.save(f"ticks left of timer {number}", "%edi", expected=0)
+        asm.save(f"ebx after interrupt {number}", "%ebx", expected=ebx)
+        asm.save(f"esi after interrupt {number}", "%esi", expected=esi)
+        asm.answer_saved()
+    return [asm.finish(bare=False)]
+
+
+# ---- what is told at VMRUN ---------------------------------------------------------------------------
+
+_ET, _WP, _PGE, _PAE, _NXE = 1 << 4, 1 << 16, 1 << 7, 1 << 5, 1 << 11
+_LONG_CODE = 0x40  # a code segment with L and D set, which is one of 32 bits in legacy mode
+
+
+def _write(asm: Asm, register: str, set_: int = 0, clear: int = 0) -> None:
+    """Change bits of a control register. Destroys EAX."""
+    asm(f"mov %{register}, %eax", f"or ${set_:#x}, %eax", f"and ${~clear & _HALF:#x}, %eax")
+    asm(f"mov %eax, %{register}")
+
+
+def _set_efer(asm: Asm, value: int) -> None:
+    asm(f"mov ${_EFER:#x}, %ecx", f"mov ${value:#x}, %eax", "xor %edx, %edx", "wrmsr")
+
+
+def _answer_efer(asm: Asm, when: str, value: int) -> None:
+    asm(f"mov ${_EFER:#x}, %ecx", "rdmsr")
+    asm.answer(f"EFER's lower 12 bits, {when}", "%eax", 3, value)
+
+
+def _refused(asm: Asm, name: str, instruction: str) -> None:
+    """It is #GP."""
+    _expect(asm, name, instruction, _GP)
+    asm.answer_saved()
+
+
+def _entries_faults(asm: Asm, rng: random.Random) -> None:
+    """Exceptions with and without an error code, and instructions in the shadow of MOV SS."""
+    asm(f"mov ${0x40000000 + rng.getrandbits(24):#x}, %ecx")
+    _refused(asm, "RDMSR of what is not there", "rdmsr")
+    _expect(asm, "INVLPGA", bytes((0x0F, 0x01, 0xDF)), _UD)
+    asm.answer_saved()
+    for code in ("cpuid", "wbinvd"):
+        asm(f"mov ${_DATA:#x}, %eax", "mov %eax, %ss", code)
+
+
+def _at_the_end_of_ram(asm: Asm, end: int) -> None:
+    """An instruction whose last byte is the VM's last: nothing behind it is to be read. It is #GP."""
+    at = end - 3
+    asm(f"movw $0x220f, {at:#x}", f"movb $0xc6, {at + 2:#x}", f"mov ${at:#x}, %edi")  # mov %esi, %cr0
+    behind = asm.new_label()
+    asm("mov %cr0, %esi", f"or ${_PG:#x}, %esi", f"and ${~_PE & _HALF:#x}, %esi")
+    asm(f"mov ${behind}, %ebp", "jmp *%edi")
+    _count_handler(asm, _GP)
+    asm.text(f"{behind}:")
+    asm(f"sub ${at:#x}, %ecx")
+    asm.save("the vector, for an instruction at the end of RAM", "%eax", expected=_GP)
+    asm.save("the saved EIP's distance from it", "%ecx", expected=0)
+    asm.answer_saved()
+
+
+def _entries_modes(asm: Asm, legacy: bool) -> None:
+    """Paging on and off: with LME, long mode and its LMA; without, neither."""
+    efer = _NXE if legacy else _NXE | _LME
+    kind = "legacy" if legacy else "long mode's"
+    _write(asm, "cr4", set_=_PAE)
+    asm(f"mov ${'pointers' if legacy else 'level4'}, %eax", "mov %eax, %cr3")
+    _set_efer(asm, efer)
+    _write(asm, "cr0", set_=_WP)  # no PG, so no long mode yet
+    _answer_efer(asm, f"before {kind} paging", efer)
+    _write(asm, "cr0", set_=_PG)
+    active = efer if legacy else efer | _LMA
+    _answer_efer(asm, f"with {kind} paging", active)
+    _set_efer(asm, active & ~_NXE)
+    _set_efer(asm, active)
+    asm("mov %cr3, %eax", "mov %eax, %cr3")
+    _write(asm, "cr0", clear=_WP)
+    _write(asm, "cr0", clear=_PG)
+    _answer_efer(asm, f"after {kind} paging", efer)
+
+
+def entries(rng: random.Random, _options: Mapping[str, Any]) -> list[Guest]:
+    """Exceptions, shadows, and the ways between modes, for somebody who looks at each VMRUN."""
+    asm = Asm(long=False)
+    _load_tables(asm, more=("\t.quad 0x00ef9b000000ffff",))
+    _entries_faults(asm, rng)
+    _at_the_end_of_ram(asm, ADDRESS + (64 << 20))
+    _write(asm, "cr4", set_=_PGE)
+    _write(asm, "cr0", clear=_ET)
+    _set_efer(asm, _LME)
+    asm("mov %cr0, %esi", f"or ${_PG:#x}, %esi")
+    _refused(asm, "CR0 with PG, with EFER.LME, CR4.PGE and without CR4.PAE", "mov %esi, %cr0")
+    _entries_modes(asm, legacy=False)
+    # In a code segment with L set: no long mode begins there; and PG may be cleared where none is.
+    label = asm.new_label()
+    asm(f"ljmp ${_LONG_CODE:#x}, ${label}")
+    asm.text(f"{label}:")
+    asm("mov %cr0, %esi", f"or ${_PG:#x}, %esi")
+    _refused(asm, "CR0 with PG, with EFER.LME and CS.L", "mov %esi, %cr0")
+    asm(f"ljmp ${_LONG_CODE:#x}, ${label}b")
+    asm.text(f"{label}b:")
+    _entries_modes(asm, legacy=True)
+    asm.data("\t.balign 4096", "level4:", "\t.long level3 + 3, 0", "\t.fill 511, 8, 0")
+    asm.data("level3:", "\t.long level2 + 3, 0", "\t.fill 511, 8, 0")
+    large = asm.address >> 21
+    asm.data("level2:", f"\t.fill {large}, 8, 0", f"\t.long {asm.address + 0x83:#x}, 0")
+    asm.data(f"\t.fill {511 - large}, 8, 0", "pointers:", "\t.long level2 + 1, 0", "\t.fill 3, 8, 0")
+    return [asm.finish(bare=False, words="trap=cr")]
+
+
 PROGRAMS: dict[str, Program] = {
     program.__name__: program
-    for program in (hypercalls, forbidden, string_ends, subleaves, values64, lengths64, operands, resume, halt)
+    for program in (
+        *(hypercalls, forbidden, string_ends, strings64, subleaves, values64, lengths64, operands, resume),
+        *(halt, halt_stepped, entries, string_outside, interrupted),
+    )
 }

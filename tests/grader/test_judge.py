@@ -95,6 +95,24 @@ class Judge(unittest.TestCase):
         self.assertNotIn("this", telling.last_words(seen((), serial=said, code=3), "two"))
         self.assertIn("this", telling.last_words(seen((), serial=said, code=3)))
 
+    def test_says(self) -> None:
+        wanted = make_test("t", options={"says": ["one: stopped: .*CPUID"]})
+        told = b"casita: one: stopped: an exit of kind cpuid\r\n"
+        who = (subject(says=("hello",)),)
+        self.assertEqual(judge(wanted, who, seen(ALL, serial=told + b"Hello\n")).verdict, Verdict.PASS)
+        for serial in (b"", told, b"hello\n"):
+            found = judge(wanted, who, seen(ALL, serial=serial))
+            self.assertEqual(found.verdict, Verdict.FAIL)
+            self.assertIn("output has nothing like: ", found.message)
+        found = judge(wanted, who, seen(ALL[:1], serial=told + b"hello\n"))
+        self.assertIn("Answer 1 of 2", found.message)  # it makes nothing right
+
+    def test_ended_by_a_string(self) -> None:
+        outs = Exit(0x7B, 0xF4 << 16 | 0x1C, LOW + 1, LOW)
+        self.assertEqual(self.judge(seen((*ALL[:3], outs))).verdict, Verdict.PASS)
+        ins = replace(outs, info1=outs.info1 | 1)
+        self.fails("OUT to port 0xf4 was not seen", seen((*ALL[:3], ins)))
+
     def test_missing_answer(self) -> None:
         self.fails("Answer 2 of 2, second: expected 0xc, seen nothing.", seen((*ALL[:2], ALL[3])))
         self.fails("seen 0xa…, then none.", seen(ALL[:1]))

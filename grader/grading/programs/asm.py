@@ -67,6 +67,7 @@ class Guest:
     # Physical addresses without RAM that it uses, in order; None: any may be a nested page fault.
     holes: tuple[int, ...] | None = ()
     sure_nibbles: int | None = None  # for HOLE: what it must answer before it may be stopped
+    says: tuple[str, ...] = ()  # regular expressions: what is to be on the serial line, as well
 
 
 Program = Callable[[random.Random, Mapping[str, Any]], list[Guest]]
@@ -144,9 +145,9 @@ class Asm:
         self._places = max(self._places, len(self._saved))
         self._saved.clear()
 
-    def finish(self, end: str = "exit", **fields: Any) -> Guest:
-        """End the guest; `end` as in Guest."""
-        if end in ("exit", HOLE):
+    def finish(self, end: str = "exit", ended: bool = False, **fields: Any) -> Guest:
+        """End the guest; `end` as in Guest. `ended`: it has written to the exit port itself."""
+        if end in ("exit", HOLE) and not ended:
             self("xor %eax, %eax", f"out %al, ${PORT_EXIT:#x}")
         # Who comes here was not stopped where he should have been: a wrong answer, a bad status.
         self.text(f"\tmov ${PORT_NIBBLE + 15:#x}, %edx", "\tout %al, %dx")

@@ -18,6 +18,21 @@ _SEL_BUFFER = 0x20
 _OVERRIDES = {"": 0x3E, "CS": 0x2E, "ES": 0x26, "SS": 0x36, "DS": 0x3E}
 
 
+def transfer(
+    state: dict[str, Any], write: bool, size: int, count: int, start: int, step: int
+) -> int:
+    """What INS or OUTS does to the buffer and to the port's value; where its index is then."""
+    buffer: bytearray = state["buffer"]
+    mask = (1 << 8 * size) - 1
+    for at in range(start, start + count * step, step):
+        if write:
+            element = int.from_bytes(buffer[at : at + size], "little")
+            state["value"] = state["value"] & ~mask | element
+        else:
+            buffer[at : at + size] = (state["value"] & mask).to_bytes(size, "little")
+    return start + count * step
+
+
 def _string_case(asm: Asm, rng: random.Random, number: int, state: dict[str, Any]) -> None:
     """One INS or OUTS; `state` has the port, its value and the buffer's bytes."""
     write, size = rng.random() < 0.5, rng.choice((1, 2, 4))  # write: OUTS
@@ -43,23 +58,18 @@ def _string_case(asm: Asm, rng: random.Random, number: int, state: dict[str, Any
     prefixes += [0xF3] if repeat else []
     rng.shuffle(prefixes)
     opcode = (0x6E if write else 0x6C) + (size > 1)
+    elsewhere = ["es"] if small and not write else []
+    if write and not small:  # a segment that is not meant is not where the buffer is
+        elsewhere = [name for name in ("es", "ss") if name != (override or "DS").lower()]
+    if elsewhere:
+        asm(f"mov ${_SEL_BUFFER:#x}, %eax", *(f"mov %eax, %{name}" for name in elsewhere))
     # Not counted: count.c leaves string I/O out.
-    if small and not write:
-        asm(f"mov ${_SEL_BUFFER:#x}, %eax", "mov %eax, %es")
     asm.text("\t.byte " + ", ".join(f"{byte:#x}" for byte in (*prefixes, opcode)))
-    if small and not write:
-        asm("mov $0x18, %eax", "mov %eax, %es")
+    if elsewhere:
+        asm("mov $0x18, %eax", *(f"mov %eax, %{name}" for name in elsewhere))
 
+    end = transfer(state, write, size, count, start, -size if down else size)
     buffer: bytearray = state["buffer"]
-    mask = (1 << 8 * size) - 1
-    for i in range(count):
-        at = start - i * size if down else start + i * size
-        if write:
-            element = int.from_bytes(buffer[at : at + size], "little")
-            state["value"] = state["value"] & ~mask | element
-        else:
-            buffer[at : at + size] = (state["value"] & mask).to_bytes(size, "little")
-    end = start - count * size if down else start + count * size
 
     what = f"{'REP ' if repeat else ''}{'OUTS' if write else 'INS'}, {size * 8} bits"
     what += f", {count} times" if repeat else ""
@@ -74,24 +84,24 @@ def _string_case(asm: Asm, rng: random.Random, number: int, state: dict[str, Any
         asm("in %dx, %eax")
         asm.save(f"the port after {what}", "%eax", expected=state["value"])
     else:
-        _checksum(asm, f"memory after {what}", bytes(buffer))
+        checksum(asm, f"memory after {what}", bytes(buffer))
     # Something new in the port, and some of it in the buffer.
     value = rng.getrandbits(32)
     asm(f"mov ${value:#x}, %eax", f"mov ${state['port']:#x}, %edx", "out %eax, %dx")
     state["value"] = value
 
 
-def _checksum(asm: Asm, name: str, buffer: bytes) -> None:
+def checksum(asm: Asm, name: str, buffer: bytes) -> None:
     """Answer a sum over all of the buffer, in which every byte's place matters."""
-    label, words = asm.new_label(), _BUFFER // 4
+    label, words, (acc, _, _, index) = asm.new_label(), len(buffer) // 4, asm.registers[:4]
     asm("xor %eax, %eax", f"mov ${words}, %ebx")
     asm.text(f"{label}:")
-    asm("rol $7, %eax", "add buffer - 4(, %ebx, 4), %eax", "dec %ebx", f"jnz {label}", times=words)
+    asm("rol $7, %eax", f"add buffer - 4(, %{index}, 4), %eax", "dec %ebx", f"jnz {label}", times=words)
     total = 0
     for i in range(words - 1, -1, -1):
         total = (total << 7 | total >> 25) & 0xFFFFFFFF
         total = total + int.from_bytes(buffer[4 * i : 4 * i + 4], "little") & 0xFFFFFFFF
-    asm.save(name, "%eax", expected=total)
+    asm.save(name, f"%{acc}", expected=total)
 
 
 def strings(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
