@@ -57,6 +57,7 @@ class Stub:
         self._memory = memory
         self._heard = b""
         self._asked_for_names = False
+        self._stops: set[int] = set()  # QEMU would have one twice
 
     def _ask(self, packet: str) -> str:
         """Send a packet; what is answered."""
@@ -85,23 +86,26 @@ class Stub:
     def has(self, address: int, size: int) -> bool:
         """Is there memory, and the processor finds the same there as we do?"""
         end = address + size
-        return end <= len(self._memory) and (end <= _LEGACY.start or _LEGACY.stop <= address)
+        there = 0 <= address and end <= len(self._memory)
+        return there and (end <= _LEGACY.start or _LEGACY.stop <= address)
 
     def write(self, address: int, data: bytes) -> None:
-        """To physical memory."""
-        self._memory[address : address + len(data)] = data
+        """To physical memory; where there is none, it is lost."""
+        if self.has(address, len(data)):
+            self._memory[address : address + len(data)] = data
 
     def registers(self) -> Registers:
         """All of them."""
         return Registers(bytes.fromhex(self._ask("g")))
 
     def set(self, **values: int) -> None:
-        """Change some registers."""
+        """Change some registers, to values modulo their size."""
         if not self._asked_for_names:  # QEMU refuses before
             self._asked_for_names = bool(self._ask("qXfer:features:read:target.xml:0,ffb"))
         for name, value in values.items():
             at, size = _PLACES[name]
-            if self._ask(f"P{_NUMBERS[name]:x}={value.to_bytes(size, 'little').hex()}") != "OK":
+            raw = (value % 256**size).to_bytes(size, "little")
+            if self._ask(f"P{_NUMBERS[name]:x}={raw.hex()}") != "OK":
                 raise CasitaError(f"QEMU's stub does not set {name}")
 
     def restore(self, registers: Registers) -> None:
@@ -110,11 +114,15 @@ class Stub:
 
     def stop_at(self, address: int) -> None:
         """From now on the processor stops in front of the instruction there."""
-        self._ask(f"Z1,{address:x},1")
+        if address not in self._stops:
+            self._stops.add(address)
+            self._ask(f"Z1,{address:x},1")
 
     def pass_by(self, address: int) -> None:
         """It does not stop there any more."""
-        self._ask(f"z1,{address:x},1")
+        if address in self._stops:
+            self._stops.remove(address)
+            self._ask(f"z1,{address:x},1")
 
     def step(self) -> None:
         """Let it execute one instruction."""

@@ -65,7 +65,8 @@ def judge(test: Test, subjects: Sequence[Subject], seen: Seen) -> Judgement:
     """Judge one run."""
     problem = _first_problem(test, subjects, seen)
     wants_first_exit_only = all(subject.end == ANY for subject in subjects)
-    meddled = seen.watched is not None and seen.watched.meddled
+    watched = seen.watched
+    meddled = watched is not None and watched.meddled and not watched.unreturned
     if seen.limit and not wants_first_exit_only and not meddled:
         said = _LIMITS[seen.limit].format(exits=test.exits, instructions=test.instructions)
         message = f"Stopped: {said}." + (f"\n{problem.message}" if problem else "")

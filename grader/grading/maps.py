@@ -54,6 +54,7 @@ class Maps(Check):
     def __init__(self, options: Mapping[str, Any]) -> None:
         super().__init__(options)
         self._seen: set[int] = set()
+        self._asked = False
         self._wanted = bytearray(b"\xff" * _MSR_BYTES)
         for msr in _PASSED:
             _pass(self._wanted, msr, _READ | _WRITE)
@@ -62,7 +63,7 @@ class Maps(Check):
         function = monitor.address("svm_pass_msr")
 
         def called(registers: Registers) -> str:
-            if registers["rsi"] == _TSC_AUX:  # the last that Casita itself passes: the map is complete
+            if registers["rsi"] & 0xFFFFFFFF == _TSC_AUX:  # the last that Casita itself passes: the map is complete
                 monitor.forget(function)
                 vm = registers["rdi"]
                 monitor.when_returned(registers, lambda _: self._ask(monitor, function, vm))
@@ -72,9 +73,14 @@ class Maps(Check):
 
     def _ask(self, monitor: Monitor, function: int, vm: int) -> str:
         for msr, rights in _ASKED:
-            monitor.call(function, vm, msr, rights & _READ, rights >> 1)
+            what = f"svm_pass_msr for MSR {msr:#x}"
+            monitor.call(what, function, vm, msr, rights & _READ, rights >> 1)
             _pass(self._wanted, msr, rights)
+        self._asked = True
         return ""
+
+    def unasked(self) -> str:
+        return "" if self._asked else "Casita never called svm_pass_msr for TSC_AUX, so it was not asked anything."
 
     def entering(self, entry: Entry) -> str:
         vmcb = entry.vmcb

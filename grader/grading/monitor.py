@@ -8,7 +8,7 @@ and afterwards all registers are as they were.
 
     monitor = Monitor(stub, symbols)
     monitor.stop_at(monitor.address("vm_create"), handler)      handler(registers) says what is wrong
-    monitor.call(function, vm, 0x200000, 4096, fail=1)          RAX; the first page asked for is refused
+    monitor.call("protect", function, vm, 0x200000, 4096, fail=1)   RAX; the first page asked for is refused
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _WORD = 8
 
 
 class Unreturned(Exception):
-    """The machine ended inside a call."""
+    """The machine ended inside a call: a sentence that says of what."""
 
 
 class Monitor:
@@ -38,10 +38,13 @@ class Monitor:
         self.stub = stub
         self.stops: dict[int, Handler] = {}
         self._image = image
+        self._addresses: dict[str, int] = {}
 
     def address(self, name: str) -> int:
         """Of one of its functions or objects; raises NoSymbol."""
-        return symbols.address_of(self._image, name)
+        if name not in self._addresses:
+            self._addresses[name] = symbols.address_of(self._image, name)
+        return self._addresses[name]
 
     def pointers(self, place: int, count: int) -> Sequence[int]:
         """A table of addresses. Casita's own memory is at the same virtual and physical addresses."""
@@ -68,16 +71,16 @@ class Monitor:
 
         self.stop_at(behind, once)
 
-    def call(self, function: int, *arguments: int, fail: int = 0) -> int:
+    def call(self, what: str, function: int, *arguments: int, fail: int = 0) -> int:
         """What a function returns, as a number of 32 bits with a sign; raises Unreturned.
 
+        `what`: the call, for a student.
         `fail`: from its so manieth request on it gets no page; 0: it gets what it asks for.
         """
         before = self.stub.registers()
-        here, top = before["rip"], (before["rsp"] - _BELOW & ~15) - _WORD
+        here, top = before["rip"], ((before["rsp"] - _BELOW & ~15) - _WORD) % 2**64
         self.stub.write(top, here.to_bytes(_WORD, "little"))
-        values = dict(zip(_ARGUMENTS, arguments))
-        self.stub.set(**{name: value % 2**64 for name, value in values.items()}, rsp=top, rip=function)
+        self.stub.set(**dict(zip(_ARGUMENTS, arguments)), rsp=top, rip=function)
         allocate = self.address(_ALLOCATE) if fail else 0
         places = [here, *([allocate] if fail else [])]
         for place in places:
@@ -95,7 +98,7 @@ class Monitor:
                 else:
                     self.step_over(now["rip"])
         except Ended:
-            raise Unreturned from None
+            raise Unreturned(f"{what} was called, and never returned.") from None
         for place in places:
             self.stub.pass_by(place)
         for place in set(places) & set(self.stops):

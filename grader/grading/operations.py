@@ -21,7 +21,7 @@ from typing import Any, Mapping, Sequence
 
 from .gdbstub import Registers
 from .monitor import Monitor
-from .translations import Leaf, Tables, read_tables
+from .tables import Leaf, Tables, read_tables
 from .watch import Check, Entry
 
 _PAGE, _LARGE, _MIB, _GIB = 0x1000, 0x200000, 1 << 20, 1 << 30
@@ -52,6 +52,7 @@ class Operations(Check):
         self._from = options.get("from", 64) * _MIB
         self._end = options.get("mem", 80) * _MIB
         self._root = 0
+        self._asked = False
         self._monitor: Monitor
 
     def begin(self, monitor: Monitor) -> None:
@@ -82,7 +83,11 @@ class Operations(Check):
         self._wanted = self._now().pages(self._from, self._end)
         if len(self._wanted) != (self._end - self._from) // _PAGE:
             return "nested tables: RAM is missing when the log begins."
+        self._asked = True
         return self._ask_protect() or self._ask_remap() or self._ask_create() or self._read_only_again()
+
+    def unasked(self) -> str:
+        return "" if self._asked else "protect of nested_ops was never called, so nothing could be asked of it."
 
     def _now(self) -> Tables:
         return read_tables(self._monitor.stub, self._root, 4)
@@ -108,7 +113,7 @@ class Operations(Check):
     def _protect(self, start: int, size: int, read_only: bool, fail: int = 0) -> str:
         what = f"protect({start:#x}, {size:#x}, {'read-only' if read_only else 'writable'})"
         what += " without memory for a table" if fail else ""
-        got = self._monitor.call(self._ops.protect, self._vm, start, size, int(read_only), fail=fail)
+        got = self._monitor.call(what, self._ops.protect, self._vm, start, size, int(read_only), fail=fail)
         if got != (_ENOMEM if fail else 0):
             return f"{what} returned {got}, not {_ENOMEM if fail else 0}."
         if not fail:
@@ -133,14 +138,15 @@ class Operations(Check):
         """A hole in the memory map."""
         nothing = self._monitor.stub.registers()["rsp"] - 0x200
         self._monitor.stub.write(nothing, bytes(64))
-        got = self._monitor.call(self._monitor.address("vm_hook_mem"), self._vm, gpa, size, nothing)
+        hook = self._monitor.address("vm_hook_mem")
+        got = self._monitor.call(f"vm_hook_mem({gpa:#x}, {size:#x})", hook, self._vm, gpa, size, nothing)
         for page in range(gpa, gpa + size, _PAGE):
             self._wanted.pop(page, None)
         return f"a hole at {gpa:#x}: {got} was returned." if got else ""
 
     def _remap(self, start: int, size: int, fail: int = 0) -> str:
         what = f"remap({start:#x}, {size:#x})" + (" without memory for a table" if fail else "")
-        got = self._monitor.call(self._ops.remap, self._vm, start, size, fail=fail)
+        got = self._monitor.call(what, self._ops.remap, self._vm, start, size, fail=fail)
         if got != (_ENOMEM if fail else 0):
             return f"{what} returned {got}, not {_ENOMEM if fail else 0}."
         if not fail:
@@ -185,20 +191,23 @@ class Operations(Check):
             (4 * _GIB + 16 * _LARGE, host, _LARGE - _PAGE),  # one page too few
         ):
             add = self._monitor.address("vm_add_ram")
-            if got := self._monitor.call(add, self._vm, gpa, size, hpa):
+            if got := self._monitor.call("vm_add_ram", add, self._vm, gpa, size, hpa):
                 return f"more RAM at {gpa:#x}: {got} was returned."
             regions.append((gpa, hpa, size))
         for fail in (2, 3, 4, 5):
-            got = self._monitor.call(self._ops.vm_create, self._vm, fail=fail)
+            what = f"vm_create without memory for table {fail}"
+            got = self._monitor.call(what, self._ops.vm_create, self._vm, fail=fail)
             if got != _ENOMEM:
-                return f"vm_create without memory for table {fail} returned {got}, not {_ENOMEM}."
-        if got := self._monitor.call(self._ops.vm_create, self._vm):
+                return f"{what} returned {got}, not {_ENOMEM}."
+        if got := self._monitor.call("vm_create", self._ops.vm_create, self._vm):
             return f"vm_create returned {got}, not 0."
         root = self._monitor.pointers(place, 1)[0]
         return self._regions_wrong(read_tables(self._monitor.stub, root, 4), regions)
 
     def _regions_wrong(self, tables: Tables, regions: Sequence[tuple[int, int, int]]) -> str:
         """Is each region mapped, whole and no more, with large pages wherever they can be?"""
+        if tables.odd:
+            return f"vm_create: {tables.odd}"
         for gpa, hpa, size in regions:
             found = tables.pages(gpa - _PAGE, gpa + size + _PAGE)
             for at in range(gpa - _PAGE, gpa + size + _PAGE, _PAGE):
@@ -218,7 +227,7 @@ class Operations(Check):
 
     def _read_only_again(self) -> str:
         """As the guest's log left it, and beyond the RAM nothing."""
-        got = self._monitor.call(self._ops.protect, self._vm, 0, self._end, 1)
+        got = self._monitor.call("protect of all RAM", self._ops.protect, self._vm, 0, self._end, 1)
         self._set(self._from, self._end - self._from, False)
         return f"protect of all RAM returned {got}." if got else self._differs("protect of all RAM")
 
@@ -229,7 +238,8 @@ class NoMemory(Check):
     def __init__(self, options: Mapping[str, Any]) -> None:
         super().__init__(options)
         self._monitor: Monitor
-        self._vmcb = self._refused = 0
+        self._vmcb = 0
+        self._refused: int | None = None  # the VM that got none
 
     def begin(self, monitor: Monitor) -> None:
         self._monitor = monitor
@@ -255,8 +265,11 @@ class NoMemory(Check):
         return ""
 
     def entering(self, entry: Entry) -> str:
-        if self._refused and self._refused == entry.vmcb.address:
+        if self._refused == entry.vmcb.address:
             return "there was no memory for a table of small pages, and the VM was entered again."
         self._vmcb = entry.vmcb.address
         self._monitor.forget(self._monitor.address("pages_alloc_zero"))
         return ""
+
+    def unasked(self) -> str:
+        return "no memory was asked for when a watched page was written." if self._refused is None else ""

@@ -124,11 +124,8 @@ class Events(Check):
     _WITH_ERROR = (8, 10, 11, 12, 13, 14, 17)
     _TYPES = {0: "INTR", 2: "NMI", 3: "exception", 4: "INT n"}
     _RESERVED = 0x7FFF_F000
-    _PF, _EXIT_PF = 14, 0x4E
-
-    def __init__(self, options: Mapping[str, Any]) -> None:
-        super().__init__(options)
-        self._pf_address: dict[int, int] = {}  # by VMCB: of the last #PF exit
+    # Exits behind which the instruction is over, if there is no event: CPUID, INVD, MSRs, VMMCALL, WBINVD
+    _OVER = (0x72, 0x76, 0x7C, 0x81, 0x89)
 
     def entering(self, entry: Entry) -> str:
         event = entry.vmcb["event_inj"]
@@ -145,10 +142,6 @@ class Events(Check):
             has = "has an error code" if vector in self._WITH_ERROR else "has no error code"
             return f"EVENTINJ is {event:#x}: exception {vector} {has}, and bit 11 must say so."
         return ""
-
-
-    # Exits behind which the instruction is over, if there is no event: CPUID, INVD, MSRs, VMMCALL, WBINVD
-    _OVER = (0x72, 0x76, 0x7C, 0x81, 0x89)
 
     def _shadow(self, entry: Entry) -> str:
         """§15.21.5: the shadow of STI or MOV SS ends with the instruction behind it."""

@@ -25,7 +25,7 @@ def address_of(image: Path, name: str) -> int:
     """Of a function or an object of this name."""
     try:
         found = _find(image.read_bytes(), name.encode())
-    except (OSError, struct.error, ValueError) as error:
+    except (OSError, OverflowError, struct.error) as error:
         raise NoSymbol(f"the image's symbols cannot be read: {error}") from None
     if len(found) != 1:
         there = "is no" if not found else f"are {len(found)}"

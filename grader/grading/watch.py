@@ -65,6 +65,10 @@ class Check:
         del entry
         return ""
 
+    def unasked(self) -> str:
+        """At the machine's end: what never came, so that it could not be looked at; empty: nothing."""
+        return ""
+
 
 @dataclass(frozen=True)
 class Watched:
@@ -74,6 +78,7 @@ class Watched:
     complaint: str = ""  # the first thing that was wrong
     at: int = 0  # and the number of the VMRUN, or of the one before
     meddled: bool = False  # a function was called for it: what came afterwards counts for nothing
+    unreturned: bool = False  # and the machine ended in it
 
 
 class Watch:
@@ -97,12 +102,15 @@ class Watch:
                 self._follow(stub)
             except Ended:
                 pass
-            except (NoSymbol, Unreturned) as error:
+            except NoSymbol as error:
                 self._complain(str(error), meddled=True)
+            except Unreturned as error:
+                self.result = Watched(self._entries, str(error), self._entries, True, True)
             except BaseException as error:  # pylint: disable=broad-except
                 self.trouble = error
             if not self.result.complaint:
-                self.result = Watched(self._entries)
+                unasked = next(filter(None, (check.unasked() for check in self._checks)), "")
+                self.result = Watched(self._entries, unasked)
             stub.let_go()
 
     def _complain(self, complaint: str, meddled: bool = False) -> None:
@@ -137,7 +145,7 @@ class Watch:
         elif place in monitor.stops:
             if complaint := monitor.stops[place](now):
                 self._complain(complaint, meddled=True)
-            elif place in monitor.stops:
+            elif place in monitor.stops and monitor.stub.registers()["rip"] == place:
                 monitor.step_over(place)
 
     def _enter(self, stub: Stub, host: Registers) -> None:

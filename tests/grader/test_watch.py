@@ -99,7 +99,7 @@ class Qemu(threading.Thread):
         if packet == "c":
             stop = next((i for i, (where, _) in enumerate(rest) if where in self.stops), len(rest))
             self._next, rest = self._next + stop, rest[stop:]
-        return b"OK" if packet == "D" else b"T05thread:01;" if rest else b"W00"
+        return b"OK" if packet[0] in "DP" else b"T05thread:01;" if rest else b"W00"
 
 
 class Protocol(unittest.TestCase):
@@ -120,10 +120,33 @@ class Protocol(unittest.TestCase):
         self.assertEqual((found["rip"], found["eflags"]), (0x8786858483828180, 0x8B8A8988))
         self.assertEqual(found["efer"], int.from_bytes(raw[228:236], "little"))
         stub.set(rax=1, rip=0x1234, eflags=2)
-        self.assertEqual(qemu.heard[1:], ["P0=0100000000000000", "P10=3412000000000000", "P11=02000000"])
+        named = "qXfer:features:read:target.xml:0,ffb"  # it is asked for the registers' names once
+        wanted = [named, "P0=0100000000000000", "P10=3412000000000000", "P11=02000000"]
+        self.assertEqual(qemu.heard[1:], wanted)
         stub.restore(found)
         wanted = [f"P{n:x}={raw[8 * n : 8 * n + 8].hex()}" for n in range(17)] + [f"P11={raw[136:140].hex()}"]
-        self.assertEqual(qemu.heard[4:], wanted)
+        self.assertEqual(qemu.heard[5:], wanted)
+
+    def test_values_modulo_their_size(self) -> None:
+        stub, qemu = self.stub(*[b"+$OK#9a"] * 4)
+        stub.set(rax=-1, rsp=1 << 64, eflags=-2)
+        wanted = ["P0=ffffffffffffffff", "P7=0000000000000000", "P11=feffffff"]
+        self.assertEqual(qemu.heard[1:], wanted)
+
+    def test_a_register_that_is_not_set(self) -> None:
+        stub, _ = self.stub(b"+$l#6c", b"+$E22#a9")
+        with self.assertRaisesRegex(CasitaError, "does not set rsp"):
+            stub.set(rsp=1)
+
+    def test_a_stop_is_there_once(self) -> None:
+        stub, qemu = self.stub(*[b"+$OK#9a"] * 3)
+        stub.pass_by(0x1234)
+        for _ in range(2):
+            stub.stop_at(0x1234)
+        stub.stop_at(0x5678)
+        for _ in range(2):
+            stub.pass_by(0x1234)
+        self.assertEqual(qemu.heard, ["Z1,1234,1", "Z1,5678,1", "z1,1234,1"])
 
     def test_an_answer_in_pieces_and_two_at_once(self) -> None:
         stub, qemu = self.stub(b"+", b"")
@@ -149,9 +172,12 @@ class Protocol(unittest.TestCase):
         memory = bytes(0xA0000) + b"L" * 0x60000 + b"x" * 0x1000
         stub, _ = self.stub(memory=memory)
         self.assertEqual(stub.read(0x100FFE, 2), b"xx")
-        none = ((0x100FFE, 3), (0x9FFFF, 2), (0xA0000, 1), (0xFFFFF, 1), (1 << 63, 8), (0x101000, 4))
+        none = ((0x100FFE, 3), (0x9FFFF, 2), (0xA0000, 1), (0xFFFFF, 1), (1 << 63, 8), (0x101000, 4),
+                (-8, 8), (-(1 << 63), 8))  # fmt: skip
         for address, size in none:
             self.assertEqual((stub.has(address, size), stub.read(address, size)), (False, b"\xff" * size))
+            stub.write(address, bytes(size))
+        self.assertEqual((stub.read(0x100000, 0x1000), stub.read(0x9FFF0, 16)), (b"x" * 0x1000, bytes(16)))
         stub.write(0x1000, b"new")
         self.assertEqual(stub.read(0xFFF, 5), b"\0new\0")
 
@@ -541,7 +567,7 @@ class Rules(unittest.TestCase):
         self.assertEqual(self.machine.enter(check), "")
 
     PASSED = (0xC0000081, 0xC0000082, 0xC0000083, 0xC0000084, 0xC0000100, 0xC0000101, 0xC0000102,
-              0x174, 0x175, 0x176)  # fmt: skip
+              0xC0000103, 0x174, 0x175, 0x176)  # fmt: skip
 
     @staticmethod
     def place(msr: int) -> tuple[int, int]:
@@ -571,9 +597,8 @@ class Rules(unittest.TestCase):
             how = "makes an exit" if msr in self.PASSED else "makes no exit"
             self.assertIn(f"reading MSR {msr:#x} {how}", self.maps((byte, bit)))
             self.assertIn(f"writing MSR {msr:#x} {how}", self.maps((byte, bit + 1)))
-        byte, bit = self.place(0xC0000103)  # TSC_AUX, either way
-        self.assertEqual(self.maps((byte, bit), (byte, bit + 1)), "")
-        self.assertEqual(self.maps((0x1800, 0), (0x1FFF, 7)), "")  # of no MSR
+        for byte, bit in ((0x1800, 0), (0x1FFF, 7)):
+            self.assertIn("no MSR", self.maps((byte, bit)))
 
     def test_port_map(self) -> None:
         full = b"\xff" * 0x2000 + b"\7" + bytes(0xFFF)
@@ -638,6 +663,21 @@ class Judge(unittest.TestCase):
             (watch.Watched(0, "there is none.", meddled=True), "There is none."),
         ):
             self.assertEqual(self.message(watched, code=7), said)
+            self.assertEqual(self.message(watched, code=None), said)  # nor of the clock that then ended it
+
+    def test_a_function_that_did_not_return(self) -> None:
+        watched = watch.Watched(3, "it was called.", 3, meddled=True, unreturned=True)
+        self.assertEqual(self.message(watched), "At VMRUN 3 of 4: it was called.")
+        found = judge.judge(make_test("t"), (subject(),), seen(ALL, watched=watched, code=None))
+        self.assertEqual(found.verdict, Verdict.LIMIT)
+        said = "Stopped: it did not end, and was stopped by the clock on the wall.\nAt VMRUN 3 of 4: it was called."
+        self.assertEqual(found.message, said)
+
+    def test_what_could_not_be_looked_at(self) -> None:
+        """That counts, if all else is right."""
+        watched = watch.Watched(4, "it was never called.")
+        self.assertEqual(self.message(watched), "The answers are right, but it was never called.")
+        self.assertIn("status 3", self.message(watched, code=7))
 
 
 class Window(unittest.TestCase):
