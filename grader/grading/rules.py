@@ -158,7 +158,7 @@ class Events(Check):
 
 
 class Modes(Check):
-    """What a MOV to CR or a WRMSR to EFER must bring with it. Only where the guest writes them through an exit."""
+    """What a MOV to CR or a WRMSR to EFER brings with it; the flush only where each such MOV is an exit."""
 
     _PG, _LME, _LMA, _NXE, _ET = 1 << 31, 1 << 8, 1 << 10, 1 << 11, 1 << 4
     _CR0 = 1 << 31 | 1 << 16 | 1  # PG, WP, PE
