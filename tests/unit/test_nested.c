@@ -228,6 +228,63 @@ START_TEST(hooking_more_than_a_large_page)
 }
 END_TEST
 
+/* What the leaf for @gpa says, on whatever level: its page's size, and whether that may be written. */
+static struct leaf {
+	u64 page;
+	bool writable;
+} leaf_of(u64 gpa)
+{
+	u64 table = ptr_hpa(vm->paging_state).a;
+
+	for (int shift = 39;; shift -= 9) {
+		u64 entry = ((u64 *)(uintptr_t)table)[gpa >> shift & 511];
+
+		ck_assert_uint_eq(entry & 5, 5);
+		if (shift == 12 || entry & 0x80)
+			return (struct leaf){1ull << shift, entry & 2};
+		table = entry & 0x000ffffffffff000;
+	}
+}
+
+static const struct range {
+	u64 start, size;
+} ranges[] = {
+	{2 * MIB + 0x5000, PAGE_SIZE}, /* within one large page */
+	{2 * MIB, MIB},
+	{3 * MIB, MIB},
+	{2 * MIB, 4 * MIB}, /* large pages only: they stay */
+	{3 * MIB, 3 * MIB}, /* begins within one, and is no smaller than it */
+	{3 * MIB, 2 * MIB},
+	{4 * MIB - PAGE_SIZE, 2 * MIB + 2 * PAGE_SIZE},
+	{2 * MIB, 3 * MIB}, /* ends within one */
+};
+
+/* A range is made read-only, and no page beside it; then writable again. */
+START_TEST(protecting_a_range_and_no_more)
+{
+	u64 start = ranges[_i].start, end = start + ranges[_i].size;
+
+	add(0, 8 * MIB, HOST);
+	create();
+	ck_assert_int_eq(vm->paging->protect(vm, GPA(start), end - start, true), 0);
+	for (u64 gpa = 0; gpa < 8 * MIB; gpa += PAGE_SIZE) {
+		u64 large = gpa & ~(2 * MIB - 1);
+		bool inside = gpa >= start && gpa < end;
+		bool cut = large < end && large + 2 * MIB > start &&
+			   (large < start || large + 2 * MIB > end);
+		struct leaf leaf = leaf_of(gpa);
+
+		ck_assert_msg(leaf.writable == !inside, "%#lx is %swritable", gpa,
+			      inside ? "" : "not ");
+		ck_assert_uint_eq(leaf.page, cut ? PAGE_SIZE : 2 * MIB);
+	}
+	ck_assert_uint_eq(m.cpu.flushes, 1);
+	ck_assert_int_eq(vm->paging->protect(vm, GPA(start), end - start, false), 0);
+	check_tables(10 * MIB, false);
+	destroy();
+}
+END_TEST
+
 START_TEST(the_root_is_given_to_the_processor)
 {
 	add(0, 2 * MIB, HOST);
@@ -339,6 +396,7 @@ static Suite *nested_suite(void)
 	tcase_add_test(t, a_device_that_was_hooked_before_is_absent);
 	tcase_add_test(t, hooking_later_splinters);
 	tcase_add_test(t, hooking_more_than_a_large_page);
+	tcase_add_loop_test(t, protecting_a_range_and_no_more, 0, sizeof(ranges) / sizeof(*ranges));
 	tcase_add_test(t, the_root_is_given_to_the_processor);
 	tcase_add_test(t, faults_are_told_apart);
 	tcase_add_loop_test(t, running_out_of_memory, 0, 5);
