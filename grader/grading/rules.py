@@ -9,6 +9,7 @@
     modes           CR0, CR4 and EFER go together, and what changes addresses' meaning makes the TLB forget
     translations    the processor knows nothing that is no longer so (translations.py)
     operations      lab 4's functions, called (operations.py)
+    faults          two more of them, called (faults.py)
     no-memory       lab 4's, without memory
 """
 
@@ -17,6 +18,7 @@ from __future__ import annotations
 from typing import Any, Mapping
 
 from common import CasitaError
+from .faults import Faults
 from .gdbstub import Registers
 from .maps import Maps
 from .monitor import Monitor
@@ -90,14 +92,11 @@ class Host(Check):
         self._bases: dict[str, int] = {}
 
     def begin(self, monitor: Monitor) -> None:
-        create = monitor.address("vm_create")
-
         def created(registers: Registers) -> str:
-            monitor.forget(create)
             self._bases = {name: registers[name] for name in self._BASES}
             return ""
 
-        monitor.stop_at(create, created)
+        monitor.stop_once(monitor.address("vm_create"), created)
         monitor.stop_at(monitor.address("exit_dispatch"), self._back)
 
     def _back(self, registers: Registers) -> str:
@@ -200,6 +199,7 @@ CHECKS: dict[str, type[Check]] = {
     "modes": Modes,
     "translations": Translations,
     "operations": Operations,
+    "faults": Faults,
     "no-memory": NoMemory,
 }
 

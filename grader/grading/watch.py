@@ -135,7 +135,7 @@ class Watch:
             self._entries += 1
             self._enter(monitor.stub, now)
         elif place in monitor.stops:
-            if complaint := monitor.stops[place](now):
+            if complaint := monitor.stopped(now):
                 self._complain(complaint, meddled=True)
             elif place in monitor.stops:
                 monitor.step_over(place)
