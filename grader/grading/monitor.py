@@ -81,10 +81,10 @@ class Monitor:
         """At a function's first instruction: stop once where it returns to."""
         self.stop_once(self.pointers(entered["rsp"], 1)[0], handler)
 
-    def call(self, function: int, *arguments: int, fail: int = 0) -> int:
+    def call(self, function: int, *arguments: int, fail: int = 0, only: bool = False) -> int:
         """What a function returns, as a number of 32 bits with a sign; raises Unreturned.
 
-        `fail`: from its so manieth request on it gets no page; 0: it gets what it asks for.
+        `fail`: from its so manieth request on it gets no page, or `only` then; 0: it gets what it asks for.
         """
         before = self.stub.registers()
         here, top = before["rip"], (before["rsp"] - _BELOW & ~15) - _WORD
@@ -103,7 +103,7 @@ class Monitor:
                 if now["rip"] == here and now["rsp"] == top + _WORD:
                     break
                 requests += now["rip"] == allocate
-                if now["rip"] == allocate and requests >= fail:
+                if now["rip"] == allocate and (requests == fail if only else requests >= fail):
                     self.refuse(now)
                 else:
                     self.step_over(now["rip"])

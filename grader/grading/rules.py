@@ -2,7 +2,9 @@
 """What must be so at each VMRUN whatever the guest does; a test's option `watch` names what it looks for.
 
     intercepts      all that a guest must not do by itself is intercepted
-    fresh           at a VM's first VMRUN, registers that no loader sets are as after reset
+    enable          lab 1's svm_enable(), called without memory (beginnings.py)
+    fresh           a new virtual CPU is as after reset (beginnings.py)
+    switch          lab 1's svm_switch(), step by step (switching.py)
     host            the host goes on in the mode in which it was, with the registers that it had
     maps            every port and MSR exits but for those that were let through (maps.py)
     events          what is injected is an event that there is, and no interrupt shadow outlives its instruction
@@ -18,13 +20,15 @@ from __future__ import annotations
 from typing import Any, Mapping
 
 from common import CasitaError
+from .beginnings import Enable, Fresh
 from .faults import Faults
 from .gdbstub import Registers
 from .maps import Maps
 from .monitor import Monitor
 from .operations import NoMemory, Operations
+from .switching import Switch
 from .translations import Translations
-from .vmcb import EVENT_ERROR_VALID, EVENT_VALID, Segment
+from .vmcb import EVENT_ERROR_VALID, EVENT_VALID
 from .watch import Check, Entry
 
 
@@ -55,27 +59,6 @@ class Intercepts(Check):
             if missing:
                 kind = "#" + missing[0] if field == "exceptions" else missing[0]
                 return f"{kind} is not intercepted (bit {bits[missing[0]]} of {field})."
-        return ""
-
-
-class Fresh(Check):
-    """At the first VMRUN of each VMCB. APM vol. 2 table 14-1."""
-
-    _LDTR, _PAT = Segment(0, 0x82, 0xFFFF, 0), 0x0007_0406_0007_0406
-
-    def __init__(self, options: Mapping[str, Any]) -> None:
-        super().__init__(options)
-        self._seen: set[int] = set()
-
-    def entering(self, entry: Entry) -> str:
-        vmcb = entry.vmcb
-        if vmcb.address in self._seen:
-            return ""
-        self._seen.add(vmcb.address)
-        if (ldtr := vmcb.segment("ldtr")) != self._LDTR:
-            return f"LDTR is {ldtr}; after reset it is {self._LDTR}."
-        if vmcb["g_pat"] != self._PAT:
-            return f"the guest's PAT is {vmcb['g_pat']:#x}; after reset it is {self._PAT:#x}."
         return ""
 
 
@@ -192,7 +175,9 @@ class Modes(Check):
 
 CHECKS: dict[str, type[Check]] = {
     "intercepts": Intercepts,
+    "enable": Enable,
     "fresh": Fresh,
+    "switch": Switch,
     "host": Host,
     "maps": Maps,
     "events": Events,
