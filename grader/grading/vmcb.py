@@ -36,6 +36,10 @@ class Segment:
     limit: int
     base: int
 
+    def __str__(self) -> str:
+        rest = f"attributes {self.attrib:#x}, limit {self.limit:#x}, base {self.base:#x}"
+        return f"selector {self.selector:#x}, {rest}"
+
 
 @dataclass(frozen=True)
 class Vmcb:
