@@ -241,7 +241,10 @@ def _watched_problem(seen: Seen) -> _Problem | None:
         before = [run.exit for run in runs[: watched.at - 1] if run.exit is not None]
         said = f"at VMRUN {watched.at} of {len(runs)}: " if watched.at else ""
         said += watched.complaint
-        said = said[0].upper() + said[1:] if watched.meddled else f"The answers are right, but {said}"
+        if not watched.meddled:
+            said = f"The answers are right, but {said}"
+        elif "_" not in said.split()[0]:  # a function keeps its name
+            said = said[0].upper() + said[1:]
         return _Problem(said, before)
     if watched.entries != len(runs):
         said = f"{len(runs)} VMRUNs were executed, {watched.entries} of them where the image has one."

@@ -64,7 +64,7 @@ class Maps(Check):
 
         def called(registers: Registers) -> str:
             if registers["rsi"] & 0xFFFFFFFF == _TSC_AUX:  # the last that Casita itself passes: the map is complete
-                monitor.forget(function)
+                monitor.forget(function, called)
                 vm = registers["rdi"]
                 monitor.when_returned(registers, lambda _: self._ask(monitor, function, vm))
             return ""

@@ -36,9 +36,10 @@ class Monitor:
 
     def __init__(self, stub: Stub, image: Path) -> None:
         self.stub = stub
-        self.stops: dict[int, Handler] = {}
+        self.stops: dict[int, list[Handler]] = {}
         self._image = image
         self._addresses: dict[str, int] = {}
+        self.meddled = False  # has a function been called, or memory refused?
 
     def address(self, name: str) -> int:
         """Of one of its functions or objects; raises NoSymbol."""
@@ -52,37 +53,51 @@ class Monitor:
         return [int.from_bytes(raw[at : at + _WORD], "little") for at in range(0, len(raw), _WORD)]
 
     def stop_at(self, address: int, handler: Handler) -> None:
-        """Stop there each time, until forget()."""
-        self.stops[address] = handler
-        self.stub.stop_at(address)
+        """Stop there each time, until forget(). Several may want to."""
+        if address not in self.stops:  # QEMU would have a second breakpoint there
+            self.stub.stop_at(address)
+        self.stops.setdefault(address, []).append(handler)
 
-    def forget(self, address: int) -> None:
-        """Stop there no more."""
-        self.stops.pop(address, None)
-        self.stub.pass_by(address)
+    def stop_once(self, address: int, handler: Handler) -> None:
+        """Stop there the next time only."""
+
+        def once(registers: Registers) -> str:
+            self.forget(address, once)
+            return handler(registers)
+
+        self.stop_at(address, once)
+
+    def forget(self, address: int, handler: Handler) -> None:
+        """Stop there no more, for this one."""
+        handlers = self.stops.get(address, [])
+        if handler in handlers:
+            handlers.remove(handler)
+            if not handlers:
+                del self.stops[address]
+                self.stub.pass_by(address)
+
+    def stopped(self, registers: Registers) -> str:
+        """It has stopped where somebody wanted it to; what is wrong."""
+        handlers = list(self.stops[registers["rip"]])
+        return next(filter(None, (handler(registers) for handler in handlers)), "")
 
     def when_returned(self, entered: Registers, handler: Handler) -> None:
         """At a function's first instruction: stop once where it returns to."""
-        behind = self.pointers(entered["rsp"], 1)[0]
+        self.stop_once(self.pointers(entered["rsp"], 1)[0], handler)
 
-        def once(registers: Registers) -> str:
-            self.forget(behind)
-            return handler(registers)
-
-        self.stop_at(behind, once)
-
-    def call(self, what: str, function: int, *arguments: int, fail: int = 0) -> int:
+    def call(self, what: str, function: int, *arguments: int, fail: int = 0, only: bool = False) -> int:
         """What a function returns, as a number of 32 bits with a sign; raises Unreturned.
 
         `what`: the call, for a student.
-        `fail`: from its so manieth request on it gets no page; 0: it gets what it asks for.
+        `fail`: from its so manieth request on it gets no page, or `only` then; 0: it gets what it asks for.
         """
+        self.meddled = True
         before = self.stub.registers()
         here, top = before["rip"], ((before["rsp"] - _BELOW & ~15) - _WORD) % 2**64
         self.stub.write(top, here.to_bytes(_WORD, "little"))
         self.stub.set(**dict(zip(_ARGUMENTS, arguments)), rsp=top, rip=function)
         allocate = self.address(_ALLOCATE) if fail else 0
-        places = [here, *([allocate] if fail else [])]
+        places = {here, *([allocate] if fail else [])} - set(self.stops)
         for place in places:
             self.stub.stop_at(place)
         requests = 0
@@ -93,7 +108,7 @@ class Monitor:
                 if now["rip"] == here and now["rsp"] == top + _WORD:
                     break
                 requests += now["rip"] == allocate
-                if now["rip"] == allocate and requests >= fail:
+                if now["rip"] == allocate and (requests == fail if only else requests >= fail):
                     self.refuse(now)
                 else:
                     self.step_over(now["rip"])
@@ -101,13 +116,12 @@ class Monitor:
             raise Unreturned(f"{what} was called, and never returned.") from None
         for place in places:
             self.stub.pass_by(place)
-        for place in set(places) & set(self.stops):
-            self.stub.stop_at(place)
         self.stub.restore(before)
         return (now["rax"] + 2**31) % 2**32 - 2**31
 
     def refuse(self, entered: Registers) -> None:
         """At a function's first instruction: return NULL at once."""
+        self.meddled = True
         behind = self.pointers(entered["rsp"], 1)[0]
         self.stub.set(rax=0, rsp=entered["rsp"] + _WORD, rip=behind)
 

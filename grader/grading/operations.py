@@ -35,7 +35,7 @@ _MEMBERS = 9
 _ROUGH = "{0}: {1:#x} is {2}; it should be {3}."
 
 
-class _Ops:
+class Ops:
     """The functions of nested_ops."""
 
     def __init__(self, monitor: Monitor) -> None:
@@ -57,16 +57,14 @@ class Operations(Check):
 
     def begin(self, monitor: Monitor) -> None:
         self._monitor = monitor
-        create = monitor.address("vm_create")
 
         def created(_: Registers) -> str:
             """The image is in memory now."""
-            monitor.forget(create)
-            self._ops = _Ops(monitor)
-            monitor.stop_at(self._ops.protect, self._entered)
+            self._ops = Ops(monitor)
+            monitor.stop_once(self._ops.protect, self._entered)
             return ""
 
-        monitor.stop_at(create, created)
+        monitor.stop_once(monitor.address("vm_create"), created)
 
     def entering(self, entry: Entry) -> str:
         self._root = entry.vmcb["ncr3"]
@@ -75,7 +73,6 @@ class Operations(Check):
     def _entered(self, registers: Registers) -> str:
         """The guest's log begins, and all of its RAM is about to be made read-only."""
         self._vm = registers["rdi"]
-        self._monitor.forget(self._ops.protect)
         self._monitor.when_returned(registers, lambda _: self._ask())
         return ""
 
@@ -113,7 +110,12 @@ class Operations(Check):
     def _protect(self, start: int, size: int, read_only: bool, fail: int = 0) -> str:
         what = f"protect({start:#x}, {size:#x}, {'read-only' if read_only else 'writable'})"
         what += " without memory for a table" if fail else ""
+        tables = self._now().where
         got = self._monitor.call(what, self._ops.protect, self._vm, start, size, int(read_only), fail=fail)
+        for table in self._now().where - tables:
+            last, behind = self._monitor.pointers(table + _PAGE - 8, 2)
+            if behind == last + _PAGE:
+                return f"{what}: the new table at {table:#x} has an entry too many, behind its end."
         if got != (_ENOMEM if fail else 0):
             return f"{what} returned {got}, not {_ENOMEM if fail else 0}."
         if not fail:
@@ -132,7 +134,13 @@ class Operations(Check):
             or self._protect(inside, _PAGE, True)
             or self._protect(self._end, 2 * _PAGE, False)
             or self._protect(self._end - _LARGE, _LARGE, False)
+            or self._still_large(self._end - _LARGE)
         )
+
+    def _still_large(self, gpa: int) -> str:
+        if gpa >> 21 in self._now().large:
+            return ""
+        return f"protect of all of the large page at {gpa:#x} took it apart."
 
     def _hook(self, gpa: int, size: int = _PAGE) -> str:
         """A hole in the memory map."""
@@ -243,21 +251,16 @@ class NoMemory(Check):
 
     def begin(self, monitor: Monitor) -> None:
         self._monitor = monitor
-        create = monitor.address("vm_create")
 
-        def created(_: Registers) -> str:
-            monitor.forget(create)
-            fault = _Ops(monitor).fault
-
-            def faulted(_: Registers) -> str:
-                monitor.forget(fault)
-                monitor.stop_at(monitor.address("pages_alloc_zero"), self._refuse)
-                return ""
-
-            monitor.stop_at(fault, faulted)
+        def faulted(_: Registers) -> str:
+            monitor.stop_at(monitor.address("pages_alloc_zero"), self._refuse)
             return ""
 
-        monitor.stop_at(create, created)
+        def created(_: Registers) -> str:
+            monitor.stop_once(Ops(monitor).fault, faulted)
+            return ""
+
+        monitor.stop_once(monitor.address("vm_create"), created)
 
     def _refuse(self, registers: Registers) -> str:
         self._refused = self._vmcb
@@ -268,7 +271,7 @@ class NoMemory(Check):
         if self._refused == entry.vmcb.address:
             return "there was no memory for a table of small pages, and the VM was entered again."
         self._vmcb = entry.vmcb.address
-        self._monitor.forget(self._monitor.address("pages_alloc_zero"))
+        self._monitor.forget(self._monitor.address("pages_alloc_zero"), self._refuse)
         return ""
 
     def unasked(self) -> str:

@@ -2,13 +2,16 @@
 """What must be so at each VMRUN whatever the guest does; a test's option `watch` names what it looks for.
 
     intercepts      all that a guest must not do by itself is intercepted
-    fresh           at a VM's first VMRUN, registers that no loader sets are as after reset
+    enable          lab 1's svm_enable(), called without memory (beginnings.py)
+    fresh           a new virtual CPU is as after reset (beginnings.py)
+    switch          lab 1's svm_switch(), step by step (switching.py)
     host            the host goes on in the mode in which it was, with the registers that it had
     maps            every port and MSR exits but for those that were let through (maps.py)
     events          what is injected is an event that there is, and no interrupt shadow outlives its instruction
     modes           CR0, CR4 and EFER go together, and what changes addresses' meaning makes the TLB forget
     translations    the processor knows nothing that is no longer so (translations.py)
     operations      lab 4's functions, called (operations.py)
+    faults          two more of them, called (faults.py)
     no-memory       lab 4's, without memory
 """
 
@@ -17,12 +20,15 @@ from __future__ import annotations
 from typing import Any, Mapping
 
 from common import CasitaError
+from .beginnings import Enable, Fresh
+from .faults import Faults
 from .gdbstub import Registers
 from .maps import Maps
 from .monitor import Monitor
 from .operations import NoMemory, Operations
+from .switching import Switch
 from .translations import Translations
-from .vmcb import EVENT_ERROR_VALID, EVENT_VALID, Segment
+from .vmcb import EVENT_ERROR_VALID, EVENT_VALID
 from .watch import Check, Entry
 
 
@@ -56,27 +62,6 @@ class Intercepts(Check):
         return ""
 
 
-class Fresh(Check):
-    """At the first VMRUN of each VMCB. APM vol. 2 table 14-1."""
-
-    _LDTR, _PAT = Segment(0, 0x82, 0xFFFF, 0), 0x0007_0406_0007_0406
-
-    def __init__(self, options: Mapping[str, Any]) -> None:
-        super().__init__(options)
-        self._seen: set[int] = set()
-
-    def entering(self, entry: Entry) -> str:
-        vmcb = entry.vmcb
-        if vmcb.address in self._seen:
-            return ""
-        self._seen.add(vmcb.address)
-        if (ldtr := vmcb.segment("ldtr")) != self._LDTR:
-            return f"LDTR is {ldtr}; after reset it is {self._LDTR}."
-        if vmcb["g_pat"] != self._PAT:
-            return f"the guest's PAT is {vmcb['g_pat']:#x}; after reset it is {self._PAT:#x}."
-        return ""
-
-
 class Host(Check):
     """The host's own registers: at each VMRUN, and those that VMLOAD brings back when an exit is dealt with."""
 
@@ -90,14 +75,11 @@ class Host(Check):
         self._bases: dict[str, int] = {}
 
     def begin(self, monitor: Monitor) -> None:
-        create = monitor.address("vm_create")
-
         def created(registers: Registers) -> str:
-            monitor.forget(create)
             self._bases = {name: registers[name] for name in self._BASES}
             return ""
 
-        monitor.stop_at(create, created)
+        monitor.stop_once(monitor.address("vm_create"), created)
         monitor.stop_at(monitor.address("exit_dispatch"), self._back)
 
     def _back(self, registers: Registers) -> str:
@@ -151,7 +133,7 @@ class Events(Check):
 
 
 class Modes(Check):
-    """What a MOV to CR or a WRMSR to EFER must bring with it. Only where the guest writes them through an exit."""
+    """What a MOV to CR or a WRMSR to EFER brings with it; the flush only where each such MOV is an exit."""
 
     _PG, _LME, _LMA, _NXE, _ET = 1 << 31, 1 << 8, 1 << 10, 1 << 11, 1 << 4
     _CR0 = 1 << 31 | 1 << 16 | 1  # PG, WP, PE
@@ -186,13 +168,16 @@ class Modes(Check):
 
 CHECKS: dict[str, type[Check]] = {
     "intercepts": Intercepts,
+    "enable": Enable,
     "fresh": Fresh,
+    "switch": Switch,
     "host": Host,
     "maps": Maps,
     "events": Events,
     "modes": Modes,
     "translations": Translations,
     "operations": Operations,
+    "faults": Faults,
     "no-memory": NoMemory,
 }
 

@@ -51,6 +51,7 @@ class Tables:
     large: dict[int, Leaf] = field(default_factory=dict)  # by number of 2 MiB
     odd: str = ""  # an entry that says what it should not: the first; behind it nothing was read
     tables: int = 0  # that were read
+    where: set[int] = field(default_factory=set)  # the tables themselves
 
     def __len__(self) -> int:
         return len(self.small) + len(self.large)
@@ -90,6 +91,7 @@ def read_tables(stub: "Stub", root: int, levels: int) -> Tables:
 
 def _walk(stub: "Stub", table: int, level: int, base: int, rights: int, found: Tables) -> None:
     found.count_table()
+    found.where.add(table)
     if not stub.has(table, _TABLE.size):
         found.odd = f"the table for the addresses from {base:#x} on is at {table:#x}: there is no memory."
     for index, value in enumerate(_TABLE.unpack(stub.read(table, _TABLE.size))):

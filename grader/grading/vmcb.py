@@ -19,7 +19,8 @@ _FIELDS = {
     **{"vintr": (0x60, 8), "exit_code": (0x70, 8), "exit_info1": (0x78, 8), "exit_info2": (0x80, 8)},
     **{"np_control": (0x90, 8), "event_inj": (0xA8, 8), "ncr3": (0xB0, 8)},
     **{"efer": (0x4D0, 8), "cr4": (0x548, 8), "cr3": (0x550, 8), "cr0": (0x558, 8)},
-    **{"cr2": (0x640, 8), "g_pat": (0x668, 8)},
+    **{"cpl": (0x4CB, 1), "dr7": (0x560, 8), "dr6": (0x568, 8), "rflags": (0x570, 8), "rip": (0x578, 8)},
+    **{"rsp": (0x5D8, 8), "cr2": (0x640, 8), "g_pat": (0x668, 8)},
 }
 
 NP_ENABLE = 1
@@ -34,6 +35,10 @@ class Segment:
     attrib: int
     limit: int
     base: int
+
+    def __str__(self) -> str:
+        rest = f"attributes {self.attrib:#x}, limit {self.limit:#x}, base {self.base:#x}"
+        return f"selector {self.selector:#x}, {rest}"
 
 
 @dataclass(frozen=True)

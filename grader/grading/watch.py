@@ -141,26 +141,33 @@ class Watch:
             monitor.step_over(place)
         elif place in self._places:
             self._entries += 1
-            self._enter(monitor.stub, now)
+            self._enter(monitor, now)
         elif place in monitor.stops:
-            if complaint := monitor.stops[place](now):
+            if complaint := monitor.stopped(now):
                 self._complain(complaint, meddled=True)
             elif place in monitor.stops and monitor.stub.registers()["rip"] == place:
                 monitor.step_over(place)
+        else:
+            monitor.stub.pass_by(place)
 
-    def _enter(self, stub: Stub, host: Registers) -> None:
+    def _enter(self, monitor: Monitor, host: Registers) -> None:
         """A VMRUN: look at everything, and let the guest run to its exit."""
+        stub = monitor.stub
         entry = Entry(self._entries, Vmcb.read(stub, host["rax"]), host, stub)
         if not stub.has(entry.vmcb.address, _PAGE):
             self._complain(f"RAX, the address of the VMCB, is {entry.vmcb.address:#x}: there is no memory.")
             return
         if complaint := next(filter(None, (check.entering(entry) for check in self._checks)), ""):
-            self._complain(complaint)
+            self._complain(complaint, monitor.meddled)
             return
         behind = host["rip"] + len(_VMRUN)
         self._stop_at_vmruns(stub, False)
-        stub.stop_at(behind)
+        if behind not in monitor.stops:
+            stub.stop_at(behind)
         stub.go()
+        if behind in monitor.stops and stub.registers()["rip"] == behind:
+            if complaint := monitor.stopped(stub.registers()):
+                self._complain(complaint, meddled=True)
         stub.pass_by(behind)
         self._stop_at_vmruns(stub, True)
 

@@ -474,7 +474,7 @@ _VOID = (0x26, 0x2E, 0x36, 0x3E)  # overrides that 64-bit code does not have
 
 
 def _string64_case(asm: Asm, rng: random.Random, number: int, state: dict[str, Any]) -> None:
-    """One INS or OUTS. With an address size of 32 bits the upper halves do not count, and are cleared if written."""
+    """One INS or OUTS. With an address size of 32 bits upper halves do not count; if written, they are cleared."""
     write, size, down = rng.random() < 0.5, rng.choice((1, 2, 4)), rng.random() < 0.4
     repeat, small, by_fs = rng.random() < 0.8, rng.random() < 0.5, write and rng.random() < 0.5
     count = rng.randrange(1, (_BUFFER - 2 * _MARGIN) // 4) if repeat else 1

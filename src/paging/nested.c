@@ -222,7 +222,7 @@ static int nested_protect(struct vm *vm, gpa_t start, u64 size, bool read_only)
 
 		bool part = !is_aligned(gpa.a, step) || end.a - gpa.a < step;
 
-		if (entry && (*entry & PTE_PS) && part) {
+		if (entry && part) { /* of a large page, for ranges are whole pages */
 			entry = entry_at(vm->paging_state, gpa, 1);
 			step = PAGE_SIZE;
 			if (!entry)

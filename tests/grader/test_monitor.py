@@ -66,6 +66,7 @@ class Call(unittest.TestCase):
     def test_registers_are_as_they_were(self) -> None:
         before = self.cpu.registers().raw
         self.assertEqual(self.call(returns(3), 1, 2, 3), 3)
+        self.assertTrue(self.monitor.meddled)
         self.assertEqual(self.cpu.registers().raw, before)
         self.assertEqual(self.cpu.stops, set())
 
@@ -92,10 +93,12 @@ class Call(unittest.TestCase):
                 got = got << 1 | bool((yield ALLOCATE, number))
             return got
 
-        for fail, wanted, given in ((0, 15, [0, 1, 2, 3]), (1, 0, []), (2, 8, [0]), (4, 14, [0, 1, 2]), (5, 15, 4)):
+        for fail, wanted, given in ((0, 15, 4), (1, 0, 0), (2, 8, 1), (4, 14, 3), (5, 15, 4)):
             self.heard.clear()
             self.assertEqual(self.call(function, fail=fail), wanted)
-            self.assertEqual(self.heard, given if isinstance(given, list) else [0, 1, 2, 3])
+            self.assertEqual(self.heard, list(range(given)))
+        for fail, wanted in ((1, 7), (2, 11), (4, 14), (5, 15)):
+            self.assertEqual(self.monitor.call("it", FUNCTION, fail=fail, only=True), wanted)
 
     def test_other_stops_are_passed(self) -> None:
         """Nobody's handler is asked within a call."""
@@ -164,7 +167,10 @@ class Stops(unittest.TestCase):
     def test_refuse(self) -> None:
         cpu = Cpu({})
         cpu.enter(ALLOCATE, 0x1234)
-        Names(cpu).refuse(cpu.registers())
+        monitor = Names(cpu)
+        self.assertFalse(monitor.meddled)
+        monitor.refuse(cpu.registers())
+        self.assertTrue(monitor.meddled)
         self.assertEqual((cpu["rax"], cpu["rip"], cpu["rsp"]), (0, 0x1234, STACK))
 
     def test_when_returned(self) -> None:
@@ -174,8 +180,22 @@ class Stops(unittest.TestCase):
         cpu.enter(FUNCTION, 0x1234)
         monitor.when_returned(cpu.registers(), said)
         self.assertEqual((set(monitor.stops), cpu.stops), ({0x1234}, {0x1234}))
-        self.assertEqual(monitor.stops[0x1234](cpu.registers()), "no.")
+        cpu.set(rip=0x1234)
+        self.assertEqual(monitor.stopped(cpu.registers()), "no.")
         self.assertEqual((monitor.stops, cpu.stops, said.call_count), ({}, set(), 1))
+
+    def test_several_at_one_place(self) -> None:
+        cpu = Cpu({})
+        monitor = Names(cpu)
+        first, second = mock.Mock(return_value=""), mock.Mock(return_value="no.")
+        monitor.stop_once(HERE, first)
+        monitor.stop_at(HERE, second)
+        monitor.forget(HERE, keep)  # nobody's
+        self.assertEqual([monitor.stopped(cpu.registers()) for _ in range(2)], ["no.", "no."])
+        self.assertEqual((first.call_count, second.call_count, cpu.stops), (1, 2, {HERE}))
+        monitor.forget(HERE, second)
+        monitor.forget(HERE, second)
+        self.assertEqual((monitor.stops, cpu.stops), ({}, set()))
 
 
 class Meddles(Notes):
@@ -223,7 +243,7 @@ class Follow(unittest.TestCase):
 
     def test_a_handler_that_goes(self) -> None:
         def once(_: Registers) -> str:
-            check.monitor.forget(FUNCTION)
+            check.monitor.forget(FUNCTION, once)
             return ""
 
         check = Meddles(once)
@@ -245,6 +265,12 @@ class Follow(unittest.TestCase):
         found = self.follow(Meddles(lambda _: "it is wrong."))
         self.assertEqual(found, watch.Watched(0, "it is wrong.", 0, meddled=True))
         self.assertEqual((self.qemu.stops, self.qemu.heard[-1]), (set(), "D"))
+
+    def test_what_is_found_at_a_vmrun_afterwards(self) -> None:
+        """Of a machine that was meddled with."""
+        check = Meddles(lambda _: setattr(check.monitor, "meddled", True) or "")
+        check.wrong = 1
+        self.assertEqual(self.follow(check), watch.Watched(1, "it is wrong.", 1, meddled=True))
 
     def test_a_function_that_does_not_return(self) -> None:
         check = Meddles(lambda _: str(check.monitor.call("protect(1, 2)", 0x999)))

@@ -167,6 +167,11 @@ def give_back(rng: random.Random, options: Mapping[str, Any]) -> list[Guest]:
         written = rng.sample(there, 8)
         for each in written:
             world.store(base + each * PAGE + offset, rng.getrandbits(32))
+        if page - 1 in there and page - 1 not in written:
+            written.append(page - 1)  # first by its last byte
+            byte, before = rng.getrandbits(8), world.memory.get(hole - 4)
+            world.memory.put(hole - 4, before & 0xFFFFFF | byte << 24)
+            world.asm(f"movb ${byte:#x}, {hole - 1:#x}")
         if log:
             _ask(world, base, set(written), "with a hole among them")
         for at in (hole - 4, hole + PAGE):
