@@ -39,7 +39,7 @@ class Monitor:
         self.stops: dict[int, list[Handler]] = {}
         self._image = image
         self._addresses: dict[str, int] = {}
-        self.meddled = False  # has a function been called, or memory refused?
+        self.meddled = False  # a check says so if what it did is not put right again
 
     def address(self, name: str) -> int:
         """Of one of its functions or objects; raises NoSymbol."""
@@ -91,7 +91,6 @@ class Monitor:
         `what`: the call, for a student.
         `fail`: from its so manieth request on it gets no page, or `only` then; 0: it gets what it asks for.
         """
-        self.meddled = True
         before = self.stub.registers()
         here, top = before["rip"], ((before["rsp"] - _BELOW & ~15) - _WORD) % 2**64
         self.stub.write(top, here.to_bytes(_WORD, "little"))
@@ -121,7 +120,6 @@ class Monitor:
 
     def refuse(self, entered: Registers) -> None:
         """At a function's first instruction: return NULL at once."""
-        self.meddled = True
         behind = self.pointers(entered["rsp"], 1)[0]
         self.stub.set(rax=0, rsp=entered["rsp"] + _WORD, rip=behind)
 

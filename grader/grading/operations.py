@@ -264,6 +264,7 @@ class NoMemory(Check):
 
     def _refuse(self, registers: Registers) -> str:
         self._refused = self._vmcb
+        self._monitor.meddled = True
         self._monitor.refuse(registers)
         return ""
 
