@@ -92,7 +92,7 @@ class Monitor:
         `fail`: from its so manieth request on it gets no page, or `only` then; 0: it gets what it asks for.
         """
         before = self.stub.registers()
-        here, top = before["rip"], ((before["rsp"] - _BELOW & ~15) - _WORD) % 2**64
+        here, top = before["rip"], (before["rsp"] - _BELOW & ~15) - _WORD
         self.stub.write(top, here.to_bytes(_WORD, "little"))
         self.stub.set(**dict(zip(_ARGUMENTS, arguments)), rsp=top, rip=function)
         allocate = self.address(_ALLOCATE) if fail else 0
