@@ -194,7 +194,7 @@ TRICKS = [
     # Who looks at each VMRUN is to be blind, or kept busy.
     Trick("vmrun-in-disguise", 1, "control-block", "src/svm/switch.S",
           (("\tvmrun\t%rax\n", "\t.byte\t0x66\n\tvmrun\t%rax\n"),),
-          "0 of them where the image has one", _WATCHED),
+          "has not come to VMRUN", _WATCHED),
     Trick("bytes-like-vmrun", 1, "control-block", "src/svm/switch.S",
           (("\tvmrun\t%rax\n", "\tvmrun\t%rax\n\t.pushsection .rodata\n\t.fill 100000, 3, 0xd8010f\n"
             "\t.popsection\n"),), "are in 100001 places", _WATCHED),
@@ -204,4 +204,10 @@ TRICKS = [
     Trick("vmcb-that-allows-all", 1, "control-block", "src/svm/vcpu.c",
           (("SVM_INTERCEPT_INTR | SVM_INTERCEPT_NMI | SVM_INTERCEPT_SMI |", "SVM_INTERCEPT_INTR |"),),
           "NMI is not intercepted", _WATCHED),
+    # Who calls functions is to call others.
+    Trick("table-beside", 4, "operations", NESTED,
+          (("static const struct paging_ops nested_ops = {", "static const struct paging_ops own = {"),
+           ("PAGING_MODE(nested_ops);", "PAGING_MODE(own);\nextern const struct paging_ops nested_ops;\n"
+            "const struct paging_ops nested_ops = {.fault = nested_fault};")),
+          "protect of nested_ops was never called", _WATCHED),
 ]  # fmt: skip
