@@ -4,9 +4,9 @@ they have done from memory.
 
 Lab 4, `operations`: the table nested_ops, when a guest begins to log its writes. RAM is read-only then.
 
-    protect        one page of a large one; a range that begins and ends within large ones; a hole
-    remap        pages that are there, and one that is not; without memory for a table
-    vm_create    regions whose guest and host addresses are aligned in all ways; without memory
+    protect     one page of a large one; a range that begins and ends within large ones; a hole
+    remap       pages that are there, and one that is not; without memory for a table
+    vm_create   regions whose guest and host addresses are aligned in all ways; without memory
 
 The guest's RAM above `from` MiB is the test's to use: the guest does not touch it. Afterwards all is
 read-only again, as the guest's log wants it.
