@@ -9,17 +9,20 @@ and afterwards all registers are as they were.
     monitor = Monitor(stub, symbols)
     monitor.stop_at(monitor.address("vm_create"), handler)      handler(registers) says what is wrong
     monitor.call("protect", function, vm, 0x200000, 4096, fail=1)   RAX; the first page asked for is refused
+    monitor.call("exit_dispatch", function, vcpu, exit, answers={other: lambda registers: -11})
+                                                                    other() is not run: -11 is what it returns
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Callable, Sequence
+from typing import Callable, Mapping, Sequence
 
 from . import symbols
 from .gdbstub import Ended, Registers, Stub
 
 Handler = Callable[[Registers], str]
+Answers = Mapping[int, Callable[[Registers], int]]
 
 _ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")  # System V ABI for x86-64
 _BELOW = 0x400  # so much of the stack is left alone
@@ -85,18 +88,22 @@ class Monitor:
         """At a function's first instruction: stop once where it returns to."""
         self.stop_once(self.pointers(entered["rsp"], 1)[0], handler)
 
-    def call(self, what: str, function: int, *arguments: int, fail: int = 0, only: bool = False) -> int:
+    def call(
+        self, what: str, function: int, *arguments: int, fail: int = 0, only: bool = False, answers: Answers | None = None
+    ) -> int:
         """What a function returns, as a number of 32 bits with a sign; raises Unreturned.
 
         `what`: the call, for a student.
         `fail`: from its so manieth request on it gets no page, or `only` then; 0: it gets what it asks for.
+        `answers`: functions that are not run; they return what is answered to their registers.
         """
+        answers = answers or {}
         before = self.stub.registers()
         here, top = before["rip"], (before["rsp"] - _BELOW & ~15) - _WORD
         self.stub.write(top, here.to_bytes(_WORD, "little"))
         self.stub.set(**dict(zip(_ARGUMENTS, arguments)), rsp=top, rip=function)
         allocate = self.address(_ALLOCATE) if fail else 0
-        places = {here, *([allocate] if fail else [])} - set(self.stops)
+        places = {here, *([allocate] if fail else []), *answers} - set(self.stops)
         for place in places:
             self.stub.stop_at(place)
         requests = 0
@@ -107,7 +114,9 @@ class Monitor:
                 if now["rip"] == here and now["rsp"] == top + _WORD:
                     break
                 requests += now["rip"] == allocate
-                if now["rip"] == allocate and (requests == fail if only else requests >= fail):
+                if now["rip"] in answers:
+                    self.leave(now, answers[now["rip"]](now))
+                elif now["rip"] == allocate and (requests == fail if only else requests >= fail):
                     self.refuse(now)
                 else:
                     self.step_over(now["rip"])
@@ -120,8 +129,12 @@ class Monitor:
 
     def refuse(self, entered: Registers) -> None:
         """At a function's first instruction: return NULL at once."""
+        self.leave(entered, 0)
+
+    def leave(self, entered: Registers, value: int) -> None:
+        """At a function's first instruction: return at once."""
         behind = self.pointers(entered["rsp"], 1)[0]
-        self.stub.set(rax=0, rsp=entered["rsp"] + _WORD, rip=behind)
+        self.stub.set(rax=value, rsp=entered["rsp"] + _WORD, rip=behind)
 
     def step_over(self, address: int) -> None:
         """Execute the one instruction at which it has stopped."""

@@ -13,6 +13,9 @@
     operations      lab 4's functions, called (operations.py)
     faults          two more of them, called (faults.py)
     no-memory       lab 4's, without memory
+    exceptions      lab 2's, when another event waits (raising.py)
+    decoder         lab 2's insn_decode(), called (decoding.py)
+    dispatch        lab 2's exits, made up (dispatching.py)
 """
 
 from __future__ import annotations
@@ -21,11 +24,14 @@ from typing import Any, Mapping
 
 from common import CasitaError
 from .beginnings import Enable, Fresh
+from .decoding import Decoder
+from .dispatching import Dispatch
 from .faults import Faults
 from .gdbstub import Registers
 from .maps import Maps
 from .monitor import Monitor
 from .operations import NoMemory, Operations
+from .raising import Exceptions
 from .switching import Switch
 from .translations import Translations
 from .vmcb import EVENT_ERROR_VALID, EVENT_VALID
@@ -179,6 +185,9 @@ CHECKS: dict[str, type[Check]] = {
     "operations": Operations,
     "faults": Faults,
     "no-memory": NoMemory,
+    "exceptions": Exceptions,
+    "decoder": Decoder,
+    "dispatch": Dispatch,
 }
 
 

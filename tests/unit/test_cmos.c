@@ -575,7 +575,6 @@ static Suite *cmos_suite(void)
 	TCase *t = tcase_create("MC146818");
 
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, it_shows_the_hosts_time);
 	tcase_add_test(t, the_calendar_is_the_c_librarys);
 	tcase_add_test(t, nonsense_becomes_some_date);

@@ -571,7 +571,6 @@ static Suite *emulate_suite(void)
 	TCase *tc = tcase_create("emulate");
 
 	tcase_add_checked_fixture(tc, set_up, NULL);
-	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, as_the_processor_does_it, 0, ARRAY_SIZE(templates));
 	tcase_add_test(tc, moves_to_and_from_absolute_addresses);
 	tcase_add_loop_test(tc, strings_as_the_processor_does_them, 0, ARRAY_SIZE(string_opcodes));

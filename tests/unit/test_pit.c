@@ -683,7 +683,6 @@ static Suite *pit_suite(void)
 	tcase_add_checked_fixture(modes, setup, teardown);
 	tcase_add_checked_fixture(bytes, setup, teardown);
 	tcase_add_checked_fixture(irq, setup, teardown);
-	tcase_set_timeout(irq, 60);
 	tcase_add_test(modes, a_fresh_one_does_nothing);
 	tcase_add_test(modes, mode_0_interrupts_once);
 	tcase_add_test(modes, mode_0_waits_while_its_gate_is_closed);

@@ -541,7 +541,6 @@ static Suite *shadow_suite(void)
 	Suite *suite = suite_create("shadow");
 	TCase *tc = tcase_create("shadow");
 
-	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(tc, test_random, 0, 2 * RANDOM);
 	tcase_add_loop_test(tc, test_no_paging, 0, 2);
 	tcase_add_loop_test(tc, test_no_memory, 0, 2);

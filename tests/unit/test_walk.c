@@ -607,7 +607,6 @@ static Suite *walk_suite(void)
 	Suite *s = suite_create("walk");
 	TCase *tc = tcase_create("walk");
 
-	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, pages_of_all_sizes_are_found, 0, ARRAY_SIZE(pages));
 	tcase_add_loop_test(tc, pat_bits_are_no_address_bits, 0, ARRAY_SIZE(pages));
 	tcase_add_test(tc, pse36_has_forty_bits);
