@@ -24,7 +24,7 @@ _FIRST_ERROR, _ERROR = 0x0120, 0x9AB8
 _OLD_CR2, _ADDRESS = 0x12345000, 0x87654ABC
 _NAMES = {
     **{0: "#DE", 1: "#DB", 2: "NMI", 6: "#UD", 8: "#DF", 10: "#TS", 11: "#NP", 12: "#SS", 13: "#GP"},
-    **{14: "#PF", 17: "#AC", 0x80: "INT 0x80"},
+    **{14: "#PF", 17: "#AC"},
 }
 
 
@@ -44,14 +44,14 @@ class _Event:
         return EVENT_VALID | more | self.type << 8 | self.vector
 
     def __str__(self) -> str:
-        return _NAMES[self.vector]
+        return f"INT {self.vector}" if self.type == _SOFT else _NAMES[self.vector]
 
 
 class Exceptions(AtFirstExit):
     """The three functions, called."""
 
     def ask(self) -> str:
-        waiting = [None, _Event(_NMI, 2), _Event(_SOFT, 0x80)]
+        waiting = [None, _Event(_NMI, 2), _Event(_SOFT, _PF)]
         waiting += [_Event(_EXCEPTION, vector, 0 if vector == _DF else _FIRST_ERROR) for vector in _WAITING]
         for first in waiting:
             for vector in _NEW:
@@ -102,9 +102,9 @@ class Exceptions(AtFirstExit):
         ):
             self.change(event_inj=0, cr2=_OLD_CR2)
             got = self._inject(kind, wanted)
-            case = f"svm_inject of {'a software interrupt ' if kind == _KIND_SOFT else ''}{wanted}"
-            if complaint := "" if got == 0 else f"{case} returned {got}, not 0.":
-                return complaint
+            case = f"svm_inject of {wanted}"
+            if got:
+                return f"{case} returned {got}, not 0."
             if complaint := self._wrong(case, wanted, cr2):
                 return complaint
             if (got := self._inject(kind, _Event(_EXCEPTION, 6))) != _EBUSY:
