@@ -16,7 +16,8 @@ from .watch import Check
 
 # struct vcpu (src/vmm/vm.h): 16 registers, then these
 _VM, _CPU_STATE, _REQUESTS, _HALTED = 128, 136, 160, 164
-_VCPU_BYTES, _VM_BYTES, _VMCB_BYTES = 0x100, 0x40000, 0x1000
+_VCPU_BYTES, _VMCB_BYTES = 0x100, 0x1000
+VM_BYTES = 0x40000  # a struct vm is not as large
 _SCRATCH = 0x300  # below the stack's top, above where a call begins
 _WORD = 4
 
@@ -47,7 +48,7 @@ class AtFirstExit(Check):
         self.vm, cpu_state = pointers(self.vcpu + _VM, 2)
         self.vmcb = pointers(cpu_state, 1)[0]
         self.scratch = registers["rsp"] - _SCRATCH
-        for place, size in ((self.vcpu, _VCPU_BYTES), (self.vm, _VM_BYTES), (self.vmcb, _VMCB_BYTES)):
+        for place, size in ((self.vcpu, _VCPU_BYTES), (self.vm, VM_BYTES), (self.vmcb, _VMCB_BYTES)):
             if not self.monitor.stub.has(place, size):
                 return f"exit_dispatch was called with a virtual CPU whose parts are at {place:#x}: there is no memory."
             self._kept.append((place, self.monitor.stub.read(place, size)))
@@ -66,9 +67,9 @@ class AtFirstExit(Check):
         found = []
         for state in (SHUTDOWN, FAILED):
             self.call("vm_stop", self.monitor.address("vm_stop"), self.vm, state)
-            now = self.monitor.stub.read(self.vm, _VM_BYTES)
+            now = self.monitor.stub.read(self.vm, VM_BYTES)
             value = state.to_bytes(_WORD, "little")
-            found.append({at for at in range(0, _VM_BYTES, _WORD) if now[at : at + _WORD] == value})
+            found.append({at for at in range(0, VM_BYTES, _WORD) if now[at : at + _WORD] == value})
             self.put_back()
         places = found[0] & found[1]
         if len(places) != 1:

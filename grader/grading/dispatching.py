@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import Callable, Iterator, Sequence
 
-from .asking import FAILED, RAX, RBX, RCX, RDX, RSI, RUNNING, AtFirstExit
+from .asking import FAILED, RAX, RBX, RCX, RDX, RSI, RUNNING, VM_BYTES, AtFirstExit
 from .gdbstub import Registers
 from .monitor import Answers
 from .vmcb import EVENT_ERROR_VALID, EVENT_VALID
@@ -34,6 +34,7 @@ _FAULT = EVENT_VALID | EVENT_ERROR_VALID | 3 << 8  # an exception with an error 
 _PG_PE, _PCIDE, _LMA_LME, _LONG, _BIG = 0x8000_0011, 1 << 17, 0x500, 1 << 9, 1 << 10
 _WIDE = 0x0123_4567_89AB_CDEF
 _OPAQUE, _MSR, _NUMBER = 0x5EED_0000, 0x4000_0ABC, 0x5EED
+_NOBODY = "at an exit of kind"  # fail() in exit.c: when there is no reason yet
 _SENTENCES = {FAILED: "has been stopped", RUNNING: "goes on"}
 
 
@@ -83,18 +84,31 @@ class Dispatch(AtFirstExit):
         return ""
 
     def _ends(self) -> str:
-        quiet: Answers = {self.monitor.address("svm_explain_refusal"): lambda _: 0}
-        for what, kind in (
-            ("an exit that is not known", _UNKNOWN),
-            ("a memory exit, which lab 2 has none of,", _MEMORY),
-            ("INVLPG, which lab 2 does not ask to see,", _INVLPG),
-            ("a task switch", _TASK_SWITCH),
-            ("a VMCB that the processor refused", _REFUSED),
+        explained = []
+
+        def explain(registers: Registers) -> int:
+            explained.append(registers["rdi"])
+            return 0
+
+        quiet: Answers = {self.monitor.address("svm_explain_refusal"): explain}
+        for what, kind, said in (
+            ("an exit that is not known", _UNKNOWN, ""),
+            ("a memory exit, which lab 2 has none of,", _MEMORY, "a memory fault at"),
+            ("INVLPG, which lab 2 does not ask to see,", _INVLPG, "INVLPG at"),
+            ("a task switch", _TASK_SWITCH, ""),
+            ("a VMCB that the processor refused", _REFUSED, ""),
         ):
             self._exit(what, kind, code="f4", answers=quiet)
             if complaint := self._is(what, FAILED):
                 return complaint
+            vm = self.monitor.stub.read(self.vm, VM_BYTES)  # vm->reason is in it
+            if said.encode() not in vm:
+                return f"{what}: the VM has been stopped, but not by the function for it, which says {said!r}."
+            if _NOBODY.encode() in vm:
+                return f"{what}: the VM has been stopped, but no function for it has said why: vm_fail()."
             self.put_back()
+        if explained != [self.vcpu]:
+            return "a VMCB that the processor refused: cpu->explain_refusal() is called then, once, by refused()."
         return ""
 
     def _exception(self) -> str:

@@ -141,6 +141,11 @@ class Fake:
         code, union = self.cpu.read(rip, 3), self.cpu.read(at + 80, 16)
         if kind in (0, 12, 13, 14, 19) and not self.wrong("goes on"):
             self.put(STATE, 5, 4)
+            text = {12: b"a memory fault at 0x1", 13: b"INVLPG at 0x1"}.get(kind, b"task switch")
+            text = b"error 5 at an exit of kind" if self.wrong("says nothing") and kind == 14 else text
+            if kind == 19 and not self.wrong("explains nothing"):
+                yield AT["svm_explain_refusal"], vcpu
+            self.cpu.write(STATE + 16, b"task switch" if self.wrong("falls through") else text)
         elif kind == 11 and not self.wrong("no reflection"):
             self.throw(union[0], self.get(at + 84, 4), 0)
         elif kind in (1, 4):
@@ -261,6 +266,9 @@ class Dispatching(unittest.TestCase):
     def test_mistakes(self) -> None:
         for mistake, said in {
             "goes on": r"^an exit that is not known: the VM goes on, and should not",
+            "falls through": r"^a memory exit, .* the VM has been stopped, but not by the function for it, which says 'a mem",
+            "says nothing": r"^a task switch: the VM has been stopped, but no function for it has said why",
+            "explains nothing": r"^a VMCB that the processor refused: cpu->explain_refusal",
             "no reflection": r"^an exit for #AC: EVENTINJ is 0x0, not 0x80000b11",
             "forgets requests": r"^an interrupt, when 4 is requested already: requests is 2, not 6",
             "reads nothing": r"^an exit where the guest has no RAM, .*: the VM goes on, and should not",
