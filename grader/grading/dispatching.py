@@ -51,7 +51,8 @@ class Dispatch(AtFirstExit):
 
     def _questions(self) -> Iterator[Callable[[], str]]:
         yield from (self._ends, self._exception, self._nothing, self._requests, self._no_code)
-        yield from (self._unread, self._cr_of_none, self._cr2, self._pcids, self._msr_hook, self._hypercall_hook)
+        yield from (self._unread, self._cr_of_none, self._cr2, self._pcids, self._wraps)
+        yield from (self._msr_hook, self._msr_hook_of_none, self._hypercall_hook)
 
     def _exit(
         self, what: str, kind: int, rest: bytes = b"", code: str = "", length: int = 0, answers: Answers | None = None
@@ -202,6 +203,20 @@ class Dispatch(AtFirstExit):
         self._exit(what, _CR_WRITE, b"\0", "0f22c0")
         return self._is(what, RUNNING, 0, _FAULT | _GP)
 
+    def _wraps(self) -> str:
+        """An instruction at the end of a 16-bit segment: the next one is at its beginning."""
+        linear = self.first["rip"] + self.first.segment("cs").base
+        for what, kind, code in (("INVD", _INVD, "0f08"), ("MOV EAX, CR0", _CR_READ, "0f20c0")):
+            length = len(code) // 2
+            rip = 0x10000 - length
+            self.change(rip=rip, cs_base=linear - rip, cs_attributes=self.first["cs_attributes"] & ~(_LONG | _BIG))
+            self._exit(what, kind, b"\0", code)
+            what = f"{what} at {rip:#x}, in 16-bit code"
+            if self.state != RUNNING or self.now["rip"]:
+                return f"{what}: RIP is {self.now['rip']:#x} then; it should be 0: vcpu_wrap()."
+            self.put_back()
+        return ""
+
     # ---- hooks -------------------------------------------------------------------------------------
 
     def _hook(self, function: str, hook: Sequence[tuple[int, int]]) -> str:
@@ -250,6 +265,20 @@ class Dispatch(AtFirstExit):
             found = self.gpr(RDX) << 32 | self.gpr(RAX)
             if kind == _RDMSR and found != _WIDE:
                 return f"RDMSR: the hook gave {_WIDE:#x}, and EDX:EAX is {found:#x}."
+            self.put_back()
+        return ""
+
+    def _msr_hook_of_none(self) -> str:
+        """A hook without functions."""
+        hook = ((_MSR, 4), (_MSR, 4), (0, 8), (0, 8), (_OPAQUE, 8))
+        for what, kind, code in (("RDMSR", _RDMSR, "0f32"), ("WRMSR", _WRMSR, "0f30")):
+            self.set_gpr(RCX, _MSR)
+            if complaint := self._hook("vm_hook_msr", hook):
+                return complaint
+            what += " of an MSR whose hook has no such function"
+            self._exit(what, kind, b"", code, 2)
+            if complaint := self._is(what, RUNNING, 0, _FAULT | _GP):
+                return complaint
             self.put_back()
         return ""
 

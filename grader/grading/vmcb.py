@@ -20,7 +20,7 @@ _FIELDS = {
     **{"np_control": (0x90, 8), "event_inj": (0xA8, 8), "ncr3": (0xB0, 8)},
     **{"efer": (0x4D0, 8), "cr4": (0x548, 8), "cr3": (0x550, 8), "cr0": (0x558, 8)},
     **{"cpl": (0x4CB, 1), "dr7": (0x560, 8), "dr6": (0x568, 8), "rflags": (0x570, 8), "rip": (0x578, 8)},
-    **{"cs_attributes": (0x412, 2), "rsp": (0x5D8, 8), "cr2": (0x640, 8), "g_pat": (0x668, 8)},
+    **{"cs_attributes": (0x412, 2), "cs_base": (0x418, 8), "rsp": (0x5D8, 8), "cr2": (0x640, 8), "g_pat": (0x668, 8)},
 }
 
 NP_ENABLE = 1
