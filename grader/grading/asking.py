@@ -10,14 +10,11 @@ from __future__ import annotations
 from typing import Any, Mapping
 
 from .gdbstub import Registers
+from .layout import VCPU_BYTES, VCPU_HALTED, VCPU_REQUESTS, VCPU_VM, VM_BYTES, VMCB_BYTES
 from .monitor import Answers, Monitor
 from .vmcb import Vmcb
 from .watch import Check
 
-# struct vcpu (src/vmm/vm.h): 16 registers, then these
-_VM, _CPU_STATE, _REQUESTS, _HALTED = 128, 136, 160, 164
-_VCPU_BYTES, _VMCB_BYTES = 0x100, 0x1000
-VM_BYTES = 0x40000  # a struct vm is not as large
 _SCRATCH = 0x300  # below the stack's top, above where a call begins
 _WORD = 4
 
@@ -45,10 +42,10 @@ class AtFirstExit(Check):
         self._asked = True
         pointers = self.monitor.pointers
         self.vcpu = registers["rdi"]
-        self.vm, cpu_state = pointers(self.vcpu + _VM, 2)
+        self.vm, cpu_state = pointers(self.vcpu + VCPU_VM, 2)
         self.vmcb = pointers(cpu_state, 1)[0]
         self.scratch = registers["rsp"] - _SCRATCH
-        for place, size in ((self.vcpu, _VCPU_BYTES), (self.vm, VM_BYTES), (self.vmcb, _VMCB_BYTES)):
+        for place, size in ((self.vcpu, VCPU_BYTES), (self.vm, VM_BYTES), (self.vmcb, VMCB_BYTES)):
             if not self.monitor.stub.has(place, size):
                 return f"exit_dispatch was called with a virtual CPU whose parts are at {place:#x}: there is no memory."
             self._kept.append((place, self.monitor.stub.read(place, size)))
@@ -123,17 +120,17 @@ class AtFirstExit(Check):
     @property
     def requests(self) -> int:
         """vcpu->requests."""
-        return self.get(self.vcpu + _REQUESTS, 4)
+        return self.get(self.vcpu + VCPU_REQUESTS, 4)
 
     @requests.setter
     def requests(self, value: int) -> None:
-        self.put(self.vcpu + _REQUESTS, value, 4)
+        self.put(self.vcpu + VCPU_REQUESTS, value, 4)
 
     @property
     def halted(self) -> bool:
         """vcpu->halted."""
-        return bool(self.get(self.vcpu + _HALTED, 1))
+        return bool(self.get(self.vcpu + VCPU_HALTED, 1))
 
     @halted.setter
     def halted(self, value: bool) -> None:
-        self.put(self.vcpu + _HALTED, value, 1)
+        self.put(self.vcpu + VCPU_HALTED, value, 1)

@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import Any, Mapping
 
 from .gdbstub import Registers
+from .layout import VCPU_CPU_STATE
 from .monitor import Monitor
 from .vmcb import Segment, Vmcb
 from .watch import Check, Entry
 
 _ENOMEM = -12
-_CPU_STATE = 136  # in struct vcpu: behind 16 registers and the VM; its first member is the VMCB
 _PAT = 0x0007_0406_0007_0406
 
 # APM vol. 2 table 14-1; CR0 without CD and NW, EFER with SVME (exercise 1.4)
@@ -65,7 +65,7 @@ class Fresh(Check):
 
 def _wrong(monitor: Monitor, vcpu: int) -> str:
     """What is not as after reset when svm_vcpu_create() returns."""
-    vmcb = Vmcb.read(monitor.stub, monitor.pointers(monitor.pointers(vcpu + _CPU_STATE, 1)[0], 1)[0])
+    vmcb = Vmcb.read(monitor.stub, monitor.pointers(monitor.pointers(vcpu + VCPU_CPU_STATE, 1)[0], 1)[0])
     for name, segment in _SEGMENTS.items():
         if (found := vmcb.segment(name)) != segment:
             return f"in a new virtual CPU {name.upper()} is {found}; after reset it is {segment}."

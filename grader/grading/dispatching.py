@@ -15,8 +15,9 @@ from __future__ import annotations
 
 from typing import Callable, Iterator, Sequence
 
-from .asking import FAILED, RAX, RBX, RCX, RDX, RSI, RUNNING, VM_BYTES, AtFirstExit
+from .asking import FAILED, RAX, RBX, RCX, RDX, RSI, RUNNING, AtFirstExit
 from .gdbstub import Registers
+from .layout import EXIT_BYTES, EXIT_NEXT_RIP, EXIT_RIP, EXIT_UNION, VM_BYTES
 from .monitor import Answers
 from .vmcb import EVENT_ERROR_VALID, EVENT_VALID
 
@@ -24,8 +25,6 @@ from .vmcb import EVENT_ERROR_VALID, EVENT_VALID
 _UNKNOWN, _INTERRUPT, _WINDOW, _HLT, _IO, _RDMSR, _WRMSR = 0, 1, 2, 4, 5, 7, 8
 _CR_READ, _CR_WRITE, _EXCEPTION, _MEMORY, _INVLPG, _TASK_SWITCH = 9, 10, 11, 12, 13, 14
 _INVD, _HYPERCALL, _REFUSED = 15, 16, 19
-# struct exit: its size, and where its parts are
-_EXIT_BYTES, _RIP, _NEXT_RIP, _UNION = 96, 32, 40, 80
 _HOST, _LEAVE = 2, 4  # REQUEST_…
 _EAGAIN, _EIO = -11, -5
 _NOWHERE = 0x7FFF_0000  # beyond the machine's memory
@@ -62,11 +61,11 @@ class Dispatch(AtFirstExit):
         place = rip + self.now.segment("cs").base
         before = self.monitor.stub.read(place, 16)
         self.monitor.stub.write(place, bytes.fromhex(code))
-        self.monitor.stub.write(self.scratch, bytes(_EXIT_BYTES))
+        self.monitor.stub.write(self.scratch, bytes(EXIT_BYTES))
         self.put(self.scratch, kind, 4)
-        self.put(self.scratch + _RIP, rip, 8)
-        self.put(self.scratch + _NEXT_RIP, rip + length if length else 0, 8)
-        self.monitor.stub.write(self.scratch + _UNION, rest)
+        self.put(self.scratch + EXIT_RIP, rip, 8)
+        self.put(self.scratch + EXIT_NEXT_RIP, rip + length if length else 0, 8)
+        self.monitor.stub.write(self.scratch + EXIT_UNION, rest)
         function = self.monitor.address("exit_dispatch")
         self.call(f"exit_dispatch for {what}", function, self.vcpu, self.scratch, answers=answers)
         self.monitor.stub.write(place, before)
@@ -163,6 +162,7 @@ class Dispatch(AtFirstExit):
             called.append(name)
             return error
 
+        # Who reads instructions and memory in another way is not asked: it would prove nothing.
         what = f"{bytes.fromhex(code).hex(' ')}, when {name}() returns {error}"
         self._exit(what, kind, rest, code, 0, {self.monitor.address(name): answer})
         return self._is(what, state) if called else ""
@@ -197,6 +197,7 @@ class Dispatch(AtFirstExit):
             self.change(cr0=_PG_PE, efer=self.first["efer"] | _LMA_LME)
 
     def _pcids(self) -> str:
+        """PG may not be cleared while PCIDs are on (exercise 2.7)."""
         what = "PG cleared while CR4.PCIDE is set"
         self.change(cr0=_PG_PE, cr4=_PCIDE)
         self.set_gpr(RAX, 0x11)
@@ -242,9 +243,8 @@ class Dispatch(AtFirstExit):
         told: list[int] = []
 
         def answer(registers: Registers) -> int:
-            third = "rcx" if registers["rip"] == read else "rdx"
             told[:] = [registers["rdi"], registers["rsi"] % 2**32, registers["rcx"]]
-            if third == "rcx":
+            if registers["rip"] == read:  # RDX is where the value goes, else the value
                 self.put(registers["rdx"], _WIDE, 8)
             else:
                 told.append(registers["rdx"])

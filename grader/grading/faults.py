@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Any, Mapping
 
 from .gdbstub import Registers
+from .layout import EXIT_BYTES, EXIT_ERROR, EXIT_GPA, VCPU_BYTES, VCPU_VM, VM_BYTES
 from .monitor import Monitor
 from .operations import Ops
 from .vmcb import NP_ENABLE, Vmcb
@@ -20,10 +21,6 @@ from .watch import Check, Entry
 
 _ENOENT, _EIO = -2, -5
 _WRITE, _USER = 2, 4  # of a #PF's error code
-# struct exit (src/vmm/exit.h): its size, and where a nested fault has its address and its error code
-_EXIT_BYTES, _GPA, _ERROR = 96, 80, 88
-_VCPU_BYTES, _VM = 0x100, 128  # struct vcpu (src/vmm/vm.h): as much as matters; its VM is behind 16 registers
-_VM_BYTES = 0x40000
 _SCRATCH = 0x200  # below the stack's top, above where a call begins
 
 
@@ -84,8 +81,8 @@ class Faults(Check):
 
     def _faulted(self, registers: Registers) -> str:
         """The first nested fault while the log goes on."""
-        found = self._monitor.stub.read(registers["rsi"], _EXIT_BYTES)
-        if not int.from_bytes(found[_ERROR : _ERROR + 4], "little") & _WRITE:
+        found = self._monitor.stub.read(registers["rsi"], EXIT_BYTES)
+        if not int.from_bytes(found[EXIT_ERROR : EXIT_ERROR + 4], "little") & _WRITE:
             return ""
         self._monitor.forget(self._ops.fault, self._faulted)
         self._exit = found
@@ -94,12 +91,12 @@ class Faults(Check):
 
     def _fault(self, what: str, wanted: int, error: int, gpa: int | None = None) -> str:
         stub, monitor = self._monitor.stub, self._monitor
-        vm = monitor.pointers(self._vcpu + _VM, 1)[0]
-        kept = stub.read(self._vcpu, _VCPU_BYTES), stub.read(vm, _VM_BYTES)
+        vm = monitor.pointers(self._vcpu + VCPU_VM, 1)[0]
+        kept = stub.read(self._vcpu, VCPU_BYTES), stub.read(vm, VM_BYTES)
         fault = bytearray(self._exit)
-        fault[_ERROR : _ERROR + 4] = error.to_bytes(4, "little")
+        fault[EXIT_ERROR : EXIT_ERROR + 4] = error.to_bytes(4, "little")
         if gpa is not None:
-            fault[_GPA : _GPA + 8] = gpa.to_bytes(8, "little")
+            fault[EXIT_GPA : EXIT_GPA + 8] = gpa.to_bytes(8, "little")
         scratch = stub.registers()["rsp"] - _SCRATCH
         stub.write(scratch, bytes(fault))
         got = monitor.call(f"nested_fault, for {what},", self._ops.fault, self._vcpu, scratch)

@@ -20,13 +20,13 @@ from __future__ import annotations
 from typing import Any, Mapping, Sequence
 
 from .gdbstub import Registers
+from .layout import VM_BYTES
 from .monitor import Monitor
 from .tables import Leaf, Tables, read_tables
 from .watch import Check, Entry
 
 _PAGE, _LARGE, _MIB, _GIB = 0x1000, 0x200000, 1 << 20, 1 << 30
 _ENOMEM = -12
-_VM_BYTES = 0x40000  # a struct vm is not as large
 _WRITE = 2
 # Members of struct paging_ops, eight bytes each.
 _VM_CREATE, _REMAP, _FAULT, _PROTECT = 3, 6, 7, 8
@@ -177,7 +177,7 @@ class Operations(Check):
     def _ask_create(self) -> str:
         """New tables for the memory map as it is, and with regions that are aligned in all ways."""
         stub = self._monitor.stub
-        root = stub.read(self._vm, _VM_BYTES).find(self._root.to_bytes(8, "little"))
+        root = stub.read(self._vm, VM_BYTES).find(self._root.to_bytes(8, "little"))
         if root < 0:
             return "the VM's paging_state is not the root of its nested tables."
         kept = stub.read(self._vm, root + 8)  # the memory map among it
